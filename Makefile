@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# One non-recursive build: each directory's build.mk adds its targets; everything is made below $(O).
+#
+#   make deps      install what building and testing need (Debian packages, by name)
+#   make           build/nestctl, build/nestd
+#   make check     every test: units, sanitizers, CLI, D-Bus, lint, fuzzers, emulated hosts
+#   make check-vm  only what runs on the emulated hosts
+#   make demo      boots an emulated AMD host and does the main job there
+#   make bench     ratios against what people use today, into build/bench/
+O       ?= build
+VERSION := 0.1
+PREFIX  ?= /usr
+DESTDIR ?=
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+Q       := $(if $(V),,@)
+
+WARN     := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wpointer-arith -Wwrite-strings \
+            -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers $(WERROR)
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+CFLAGS   ?= -O2 -g
+# _FORTIFY_SOURCE and the sanitizers do not mix, nor does it work unoptimised.
+ifeq ($(SAN),)
+HARDEN   += -D_FORTIFY_SOURCE=2
+else
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+# := would run pkg-config before `make deps` could install it.
+pkgs      = libsystemd json-c libkmod libcap smartcols inih
+PKGFLAGS  = $(eval PKGFLAGS := $$(shell pkg-config --cflags $(pkgs) libvirt libxml-2.0))$(PKGFLAGS)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Icommon -include common/config.h -DNESTD_VERSION='"$(VERSION)"' \
+             $(WARN) $(HARDEN) $(SANFLAGS) $(PKGFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+all:
+FORCE:
+
+# $(call objects,SOURCES): the object files of these sources
+objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+$(O)/obj/%.o: %.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC      $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# $(call link,LIBRARIES): link the target from its objects and archives
+define link
+$(Q)mkdir -p $(@D)
+$(if $(V),,@echo "  LINK    $@")
+$(Q)$(CC) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $(1)
+endef
+
+include common/build.mk daemon/build.mk cli/build.mk kmod/build.mk
+include tests/build.mk $(wildcard tests/*/build.mk)
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf $(O)
+.PHONY: all clean FORCE
