@@ -53,6 +53,30 @@ $(if $(V),,@echo "  LINK    $@")
 $(Q)$(CC) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $(1)
 endef
 
+# Debian 12 package names, each list in alphabetical order.
+DEPS_BUILD := build-essential libcap-dev libinih-dev libjson-c-dev libkmod-dev libsmartcols-dev libsystemd-dev \
+              libvirt-dev libxml2-dev linux-headers-amd64 pkg-config
+DEPS_TEST  := bats bats-assert bats-file bats-support clang clang-format cpio dbus e2fsprogs fakeroot hyperfine \
+              ipxe-qemu lcov libclang-rt-dev libcmocka-dev libvirt-clients llvm mandoc mmdebstrap polkitd python3 \
+              python3-dbus python3-dbusmock qemu-system-x86 qemu-utils seabios shellcheck sparse virtinst xz-utils zstd
+DEPS_DEB   := debhelper dh-dkms
+# A user's mmdebstrap needs subordinate ids.
+ifneq ($(shell id -u),0)
+SUDO       := sudo
+DEPS_TEST  += uidmap
+endif
+
+DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_DEB)
+
+# apt-get is not even started when nothing is missing.
+deps:
+	$(Q)have=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}\n' $(DEPS) 2>/dev/null | sed -n 's/^installed //p'); \
+	missing=$$(printf '%s\n' $(DEPS) | grep -vxF "$$have"); \
+	[ -n "$$missing" ] || exit 0; \
+	set -ex; $(SUDO) apt-get update -q; \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
+.PHONY: deps
+
 include common/build.mk daemon/build.mk cli/build.mk kmod/build.mk
 include tests/build.mk $(wildcard tests/*/build.mk)
 
