@@ -29,7 +29,7 @@ endif
 # := would run pkg-config before `make deps` could install it.
 pkgs      = libsystemd json-c libkmod libcap smartcols inih
 PKGFLAGS  = $(eval PKGFLAGS := $$(shell pkg-config --cflags $(pkgs) libvirt libxml-2.0))$(PKGFLAGS)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Icommon -include common/config.h -DNESTD_VERSION='"$(VERSION)"' \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -iquote . -iquote common -include common/config.h -DNESTD_VERSION='"$(VERSION)"' \
              $(WARN) $(HARDEN) $(SANFLAGS) $(PKGFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
 
