@@ -13,6 +13,10 @@ struct wish {
     bool when_idle;    /* blocked is not an error: leave it pending and let nestd finish */
 };
 
+/* What "enable" without a feature means: nested on, and on with it whatever nested guests profit from that every CPU
+ * has, that is off now and that no options file or kernel command line switched off on purpose. */
+void wish_enable_defaults(const struct host_facts *facts, struct wish *wish);
+
 enum step_kind {
     STEP_WRITE_OPTIONS,  /* /etc/modprobe.d/nestd.conf gets NEW (or is removed: NEW NULL) */
     STEP_SET_PARAMETER,  /* write a sysfs parameter that is writable while loaded */
@@ -42,6 +46,7 @@ enum plan_verdict {
 
 struct plan {
     enum plan_verdict verdict;
+    struct wish wish;       /* what the plan was made for */
     char *message, *hint;   /* one line each; NULL where there is nothing to say */
     char *cmdline;          /* "kvm_intel.nested=1" */
     char **blockers;        /* "guest web1 (running)", "process qemu-system-x86 (pid 123)", "module vhost" */
@@ -56,6 +61,10 @@ int plan_host(const struct host_facts *facts, const struct wish *wish, struct pl
 struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan *, plan_free)
 int plan_to_json(const struct plan *plan, struct json_object **ret);
+
+/* Says who uses the module of a PLAN_BLOCKED plan: fills in BLOCKERS by looking at /proc and asking libvirt. apply_plan()
+ * does so by itself; this is for those who only show the plan. Only -ENOMEM fails. */
+int plan_name_blockers(const struct sysroot *root, const struct host_facts *facts, struct plan *plan);
 
 /* What exit code a verdict means (INTERFACES.md). */
 int plan_exit_code(const struct plan *plan);
