@@ -33,13 +33,22 @@ struct feature {
     enum extension extension;
     const char *name;      /* in CLI, JSON and configuration: "ept", on AMD "npt" */
     const char *parameter; /* the kernel's own name: "enable_shadow_vmcs"; NULL: the kernel has no switch for it */
-    const char *flag;      /* in /proc/cpuinfo: in "vmx flags" (VMX) or "flags" (SVM); NULL: not told there */
+    const char *flag;      /* in /proc/cpuinfo, "flags" or "vmx flags" */
+    uint32_t flag_since;   /* KERNEL_VERSION_CODE from which on the flag is shown, so that its absence means "no" */
     const char *effect;    /* one sentence: what it does for nested guests */
     uint32_t needs;        /* BIT(feature_id): what must be on for this one to be on (kvm_intel's own rules) */
+    /* The kernel's default for the parameter, from this version on (before it: the opposite); 0: always. Effective
+     * only where the hardware has it; distributions may differ. */
+    bool kernel_default;
+    uint32_t default_since;
     /* Where an IA32_VMX_* capability MSR tells it: MSR number and bit, 0 where none does (SDM 3D, appendix A) */
     uint32_t msr;
     uint8_t msr_bit;
+    /* Where CPUID Fn8000_000A_EDX tells it: BIT(n), 0 where it does not (APM 3, appendix E.4.9) */
+    uint32_t svm_edx;
 };
+
+#define KERNEL_VERSION_CODE(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor))
 
 #define FEATURE_BIT(id) (UINT32_C(1) << (id))
 
@@ -52,3 +61,7 @@ const struct feature *feature_by_id(enum extension extension, enum feature_id id
 const char *extension_to_string(enum extension extension); /* "none", "vmx", "svm" */
 /* The module that drives the extension: "kvm_intel", "kvm_amd" or NULL. */
 const char *extension_module(enum extension extension);
+/* "6.1.0-49-amd64" to KERNEL_VERSION_CODE(6, 1); 0 if it does not begin so. */
+uint32_t kernel_version_code(const char *release);
+/* What the kernel's source says the parameter is without an option; RELEASE NULL or strange: as in current kernels. */
+bool feature_kernel_default(const struct feature *feature, const char *release);
