@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of verbs and the table of options: help, completions and nestctl(1) follow them. */
+#include "nestctl.h"
+
+#define FIELD(name) offsetof(struct options, name)
+
+const struct option_row option_table[_OPTION_MAX] = {
+    [OPTION_JSON] = {"json", 0, NULL, FIELD(json), "JSON instead of tables"},
+    [OPTION_QUIET] = {"quiet", 'q', NULL, FIELD(quiet), "only errors and what was asked for; no notes, no progress"},
+    [OPTION_NO_PAGER] = {"no-pager", 0, NULL, FIELD(no_pager), "never start a pager"},
+    [OPTION_HOST] = {"host", 'H', "[USER@]HOST", FIELD(host), "ask nestd on another host, over ssh"},
+    [OPTION_DIRECT] = {"direct", 0, NULL, FIELD(direct), "do it in this process, without nestd"},
+    [OPTION_HELP] = {"help", 'h', NULL, FIELD(help), "this"},
+    [OPTION_VERSION] = {"version", 0, NULL, FIELD(version), "the version"},
+    [OPTION_ROOT] = {"root", 0, "DIR", FIELD(root), "the host whose files are in DIR (a dump of 'collect', an image)"},
+    [OPTION_DRY_RUN] = {"dry-run", 'n', NULL, FIELD(dry_run), "say what would be done and why; change nothing"},
+    [OPTION_YES] = {"yes", 'y', NULL, FIELD(yes), "do not ask"},
+    [OPTION_WHEN_IDLE] = {"when-idle", 0, NULL, FIELD(when_idle), "if the module is in use, nestd does it when it is idle"},
+    [OPTION_RUNTIME] = {"runtime", 0, NULL, FIELD(runtime), "until the next boot: write nothing below /etc"},
+    [OPTION_PERSISTENT] = {"persistent", 0, NULL, FIELD(persistent), "write it down even if it is the kernel's default"},
+    [OPTION_LIST] = {"list", 'l', NULL, FIELD(list), "list what can be undone"},
+};
+
+#define EVERYWHERE                                                                                           \
+    (OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_QUIET) | OPTION_BIT(OPTION_NO_PAGER) |                      \
+     OPTION_BIT(OPTION_HOST) | OPTION_BIT(OPTION_DIRECT) | OPTION_BIT(OPTION_HELP) | OPTION_BIT(OPTION_VERSION))
+const uint64_t options_everywhere = EVERYWHERE;
+
+const struct verb verb_table[] = {
+    {"status", "", "what this host is, can do, does, and why (the default)",
+     "A row of the table is a feature of the CPU that matters to nested guests. CURRENT is the module's parameter now,\n"
+     "WANTED what nestd.conf says, CHANGE BY what a change of it takes.",
+     OPTION_BIT(OPTION_ROOT), 0, 0, verb_status},
+    {"check", "", "pass/warn/fail list with a hint each; the exit code says the verdict",
+     "Exits with 7 if a check failed.", OPTION_BIT(OPTION_ROOT), 0, 0, verb_check},
+};
+const size_t n_verbs = ELEMENTSOF(verb_table);
+
+const struct verb *verb_by_name(const char *name) {
+    for (size_t i = 0; i < n_verbs; i++)
+        if (streq(verb_table[i].name, name))
+            return &verb_table[i];
+    return NULL;
+}
