@@ -98,6 +98,7 @@ struct host_facts {
     struct module_facts kvm, vendor_module, nestvmx; /* vendor_module.name NULL: no extension */
     struct module_option *options; /* of kvm, kvm_intel/kvm_amd, nestvmx */
     size_t n_options;
+    char *own_options; /* the text of /etc/modprobe.d/nestd.conf as it is; NULL: there is none (or no readable one) */
     char **warnings; /* "/etc/modprobe.d/x.conf:3: ..." what could not be read or understood */
     size_t n_warnings;
     struct dev_kvm_facts dev_kvm;
