@@ -24,21 +24,25 @@ static char *make_safe(const char *s) {
     return copy;
 }
 
-int bus_fail(const char *what, const sd_bus_error *error, int r) {
+int bus_fail(const struct options *options, const char *method, const sd_bus_error *error, int r) {
+    const char *remedy = options->host ? "does 'ssh HOST busctl status " NESTD_BUS_NAME "' work?"
+                                       : "'systemctl status nestd' tells more; --direct does it without nestd";
     _cleanup_free_ char *message = NULL;
+    char thing[300];
 
+    snprintf(thing, sizeof(thing), "%s%s%s", method, options->host ? " on " : "", strempty(options->host));
     if (!sd_bus_error_is_set(error))
-        return fail_errno(r, what, NULL);
+        return fail(EXIT_FAILED, thing, remedy, "%s", strerror(-r));
     message = make_safe(error->message ? error->message : error->name);
     for (size_t i = 0; i < ELEMENTSOF(bus_errors); i++)
         if (streq(error->name, bus_errors[i].name)) {
             if (startswith(error->name, NESTD_BUS_NAME)) /* a whole sentence already */
                 fprintf(stderr, "nestctl: %s\n", message);
             else
-                fail(EXIT_NOT_AUTHORISED, what, "ask an administrator, or run it as root", "%s", message);
+                fail(EXIT_NOT_AUTHORISED, thing, "ask an administrator, or run it as root", "%s", message);
             return bus_errors[i].code;
         }
-    return fail(EXIT_FAILED, what, "'systemctl status nestd' tells more; --direct does it without nestd", "%s", message);
+    return fail(EXIT_FAILED, thing, remedy, "%s", message);
 }
 
 int bus_open(const struct options *options, sd_bus **ret) {
@@ -97,7 +101,7 @@ int bus_ask(const struct options *options, const char *method, struct json_objec
         return r;
     r = sd_bus_call_method(bus, NESTD_BUS_NAME, NESTD_BUS_PATH, NESTD_BUS_HOST, method, &error, &reply, NULL);
     if (r < 0)
-        return bus_fail("nestd", &error, r);
+        return bus_fail(options, method, &error, r);
     r = sd_bus_message_read(reply, "s", &text);
     if (r >= 0)
         r = json_parse(text, ret);

@@ -17,5 +17,5 @@ int bus_try(const struct options *options, sd_bus **ret);
 /* Calls a method of org.nestd1.Host without arguments that returns a JSON object. */
 int bus_ask(const struct options *options, const char *method, struct json_object **ret);
 
-/* Tells the user of a failed call and returns its exit code. */
-int bus_fail(const char *what, const sd_bus_error *error, int r);
+/* Tells the user of a failed call of METHOD and returns its exit code. ERROR may be NULL or unset: then R tells. */
+int bus_fail(const struct options *options, const char *method, const sd_bus_error *error, int r);

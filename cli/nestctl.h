@@ -99,6 +99,7 @@ const char *colour_off(void);
 const char *colour_name(enum colour c); /* libsmartcols' name of it, NULL without colour */
 /* To stdout without what could steer a terminal. */
 void put_safe(const char *s);
+void put_safe_to(FILE *out, const char *s);
 /* Prints an object for --json: indented, one newline at its end. */
 void put_json(struct json_object *o);
 

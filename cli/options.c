@@ -20,11 +20,16 @@ static enum option_id by_letter(int letter) {
     return _OPTION_MAX;
 }
 
+/* WORD: the last that getopt took. What it says of a letter it says in optopt, which may be one of several in a word
+ * that it has not taken yet. */
 static int bad_option(const char *word, int c) {
     const char *names[_OPTION_MAX], *near = NULL;
+    char letter[] = {'-', (char)optopt, '\0'};
     char name[64], remedy[128] = "'nestctl --help' lists them all";
     int known = optopt >= LONG_BASE ? optopt - LONG_BASE : (int)by_letter(optopt);
 
+    if (optopt > 0 && optopt < LONG_BASE)
+        word = letter;
     if (known < _OPTION_MAX && optopt) {
         const struct option_row *row = &option_table[known];
 
@@ -102,14 +107,13 @@ int parse_command_line(int argc, char *argv[], struct options *ret_options, cons
     getopt_tables(letters, longs);
     opterr = 0;
     for (;;) {
-        int word = optind; /* where getopt looks next: what it complains about, unless it permutes */
         enum option_id id;
 
         c = getopt_long(argc, argv, letters, longs, NULL);
         if (c < 0)
             break;
         if (c == '?' || c == ':')
-            return bad_option(argv[optind > word && optind > 1 ? optind - 1 : word], c);
+            return bad_option(argv[optind - 1], c);
         id = c >= LONG_BASE ? (enum option_id)(c - LONG_BASE) : by_letter(c);
         store(&options, id, optarg);
         used |= OPTION_BIT(id);

@@ -141,13 +141,17 @@ const char *colour_name(enum colour c) {
 }
 
 void put_safe(const char *s) {
+    put_safe_to(stdout, s);
+}
+
+void put_safe_to(FILE *out, const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
         bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* C1 controls in UTF-8 */
 
         if (*p < 0x20 || *p == 0x7f || c1)
-            putchar('?');
+            fputc('?', out);
         else
-            putchar(*p);
+            fputc(*p, out);
         p += c1;
     }
 }

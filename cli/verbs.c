@@ -24,6 +24,8 @@ const struct option_row option_table[_OPTION_MAX] = {
 #define EVERYWHERE                                                                                           \
     (OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_QUIET) | OPTION_BIT(OPTION_NO_PAGER) |                      \
      OPTION_BIT(OPTION_HOST) | OPTION_BIT(OPTION_DIRECT) | OPTION_BIT(OPTION_HELP) | OPTION_BIT(OPTION_VERSION))
+#define CHANGE (OPTION_BIT(OPTION_ROOT) | OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_YES))
+
 const uint64_t options_everywhere = EVERYWHERE;
 
 const struct verb verb_table[] = {
@@ -33,6 +35,16 @@ const struct verb verb_table[] = {
      OPTION_BIT(OPTION_ROOT), 0, 0, verb_status},
     {"check", "", "pass/warn/fail list with a hint each; the exit code says the verdict",
      "Exits with 7 if a check failed.", OPTION_BIT(OPTION_ROOT), 0, 0, verb_check},
+    {"enable", "[FEATURE[=on|off]...]", "nested on, or these features, now and after the next boot",
+     "Without an argument: nested=on. The features are those of the table of 'status'. A plan is shown before it is\n"
+     "carried out; every change can be undone. Exits with 4, naming the users, if the module is in use.",
+     CHANGE | OPTION_BIT(OPTION_WHEN_IDLE) | OPTION_BIT(OPTION_RUNTIME) | OPTION_BIT(OPTION_PERSISTENT), 0, -1,
+     verb_enable},
+    {"disable", "", "nested off, now and after the next boot", NULL,
+     CHANGE | OPTION_BIT(OPTION_WHEN_IDLE) | OPTION_BIT(OPTION_RUNTIME) | OPTION_BIT(OPTION_PERSISTENT), 0, 0,
+     verb_disable},
+    {"undo", "[ID]", "put back exactly what the last change (or ID) changed", NULL, CHANGE | OPTION_BIT(OPTION_LIST), 0,
+     1, verb_undo},
 };
 const size_t n_verbs = ELEMENTSOF(verb_table);
 

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Nested off, now and at boot. */
+#include "change.h"
+#include "wish.h"
+
+int verb_disable(const struct options *options, int argc, char *argv[]) {
+    struct request request = {.verb = "disable", .method = "Disable"};
+    int r = wish_parse(options, WANTED_OFF, argc, argv, &request.wish);
+
+    return r == EXIT_DONE ? change_run(options, &request) : r;
+}

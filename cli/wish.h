@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the user of enable and disable wants, from the command line. */
+#pragma once
+
+#include "nestctl.h"
+
+/* FEATURE, FEATURE=on, FEATURE=off; without any argument nested=DEFAULT. Returns an exit code; errors were told. */
+int wish_parse(const struct options *options, enum wanted without_arguments, int argc, char *argv[], struct wish *ret);
