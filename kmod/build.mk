@@ -1,2 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # nestvmx: the kernel core. kmod/core is also built for user space, where it is tested.
+
+# The L1 payload and the runner its tests use. The payload is freestanding: no red zone (exceptions), no SSE, no libc.
+payload_src   := $(wildcard common/payload/*.c common/payload/*.S)
+payload_obj   := $(patsubst common/payload/%,$(O)/payload/%.o,$(payload_src))
+PAYLOAD_FLAGS := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
+                 -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -Wall -Wextra
+
+$(O)/payload/%.o: common/payload/% $(wildcard common/payload/*.h) kmod/build.mk
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC      $<")
+	$(Q)$(CC) $(PAYLOAD_FLAGS) -c $< -o $@
+
+$(O)/payload.elf: $(payload_obj) common/payload/payload.lds
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,common/payload/payload.lds,--build-id=none,-z,norelro,-z,noexecstack,--no-warn-rwx-segments \
+	    $(payload_obj) -o $@
+$(O)/payload.bin: $(O)/payload.elf
+	$(Q)objcopy -O binary $< $@
+
+$(O)/l1run: tests/vmx/l1run.c common/vmm.c common/vmm.h common/payload/abi.h
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Icommon $(WARN) -O2 -g -static -pthread tests/vmx/l1run.c common/vmm.c -o $@
+
+payload: $(O)/payload.bin $(O)/l1run
+.PHONY: payload
