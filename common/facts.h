@@ -46,16 +46,35 @@ struct module_option {
     bool ours;      /* /etc/modprobe.d/nestd.conf */
 };
 
+/* A line that says whether or how a module is loaded at all. */
+enum directive_kind { DIRECTIVE_BLACKLIST, DIRECTIVE_INSTALL, DIRECTIVE_REMOVE, DIRECTIVE_SOFTDEP };
+struct module_directive {
+    enum directive_kind kind;
+    char *path; /* as in struct module_option */
+    unsigned line;
+    char *module, *text; /* TEXT: what follows the module's name; "" for a blacklist line */
+};
+
 struct feature_facts {
     const struct feature *feature;
     enum tristate hardware;
-    bool hardware_masked;         /* every CPU has it but firmware or hypervisor switched it off */
+    bool hardware_masked;         /* the CPU has it but firmware or hypervisor switched it off (HARDWARE is no) */
     const struct parameter *parameter; /* NULL: this kernel's module has none */
-    enum tristate current;        /* UNKNOWN: absent */
+    enum tristate current;        /* UNKNOWN: absent; a module that is not loaded has everything off */
     enum tristate boot;           /* what the options on disk make of it at the next load; UNKNOWN: kernel default */
+    bool kernel_default;          /* what it is without any option, if the hardware has it (feature.h) */
     enum settable settable;
 };
 
+/* CPUID of one CPU. In a dump: /dev/cpu/0/cpuid as text, lines "LEAF EAX EBX ECX EDX" in hexadecimal. */
+struct cpuid_facts {
+    bool valid;
+    enum extension extension; /* what the CPU says of itself; the kernel hides what firmware switched off */
+    uint32_t svm_edx;         /* Fn8000_000A_EDX */
+    char hypervisor[13];      /* Fn4000_0000, "KVMKVMKVM"; "" on bare metal */
+};
+
+/* In a dump: /dev/cpu/N/msr as text, lines "MSR VALUE" in hexadecimal. */
 enum { MSR_FEATURE_CONTROL, MSR_VMX_BASIC, MSR_VMX_PINBASED, MSR_VMX_PROCBASED, MSR_VMX_PROCBASED2, MSR_VMX_PROCBASED3,
        MSR_VMX_EXIT, MSR_VMX_ENTRY, MSR_VMX_MISC, MSR_VMX_EPT_VPID, MSR_VMX_VMFUNC, MSR_AMD_VM_CR, _MSR_MAX };
 
@@ -91,14 +110,20 @@ struct host_facts {
     unsigned n_cpus_present; /* /sys/devices/system/cpu/present; 0: not known */
     enum extension extension; /* what every listed CPU has */
     unsigned n_cpus_without_extension; /* more than 0: CPUs disagree */
+    enum extension masked_extension; /* EXTENSION is none, but the CPU has this: switched off by firmware or kernel */
     bool virtualized;
     char *hypervisor; /* "kvm", "xen", "microsoft", ...; NULL */
     int level;        /* 0: bare metal, 1: guest, 2: guest of a guest where that can be told */
+    bool xen_dom0; /* Xen's control domain: Xen owns VMX or SVM */
+    struct cpuid_facts cpuid;
     struct msr_facts msr;
-    struct module_facts kvm, vendor_module, nestvmx; /* vendor_module.name NULL: no extension */
-    struct module_option *options; /* of kvm, kvm_intel/kvm_amd, nestvmx */
+    /* vendor_module is the extension's or the masked extension's; its name is NULL where there is neither */
+    struct module_facts kvm, vendor_module, nestvmx;
+    struct module_option *options; /* of kvm, kvm_intel, kvm_amd, nestvmx */
     size_t n_options;
     char *own_options; /* the text of /etc/modprobe.d/nestd.conf as it is; NULL: there is none (or no readable one) */
+    struct module_directive *directives; /* of the same, in the same order */
+    size_t n_directives;
     char **warnings; /* "/etc/modprobe.d/x.conf:3: ..." what could not be read or understood */
     size_t n_warnings;
     struct dev_kvm_facts dev_kvm;
@@ -110,7 +135,7 @@ struct host_facts {
     struct vulnerability *vulnerabilities;
     size_t n_vulnerabilities;
     struct feature_facts features[_FEATURE_MAX]; /* the first n_features are used, in table order */
-    size_t n_features;
+    size_t n_features; /* of the extension, or else of the masked extension */
 };
 
 /* Reads everything. Fails only with -ENOMEM or when the sysroot itself cannot be read; a missing, huge, binary or
@@ -121,3 +146,15 @@ DEFINE_CLEANUP(struct host_facts *, host_facts_free)
 #define _cleanup_host_facts_ _cleanup_(host_facts_freep)
 
 const struct feature_facts *host_feature(const struct host_facts *facts, enum feature_id id); /* NULL: no row */
+
+/* A module parameter's text as the kernel reads it: TYPE is modinfo's ("bool", "int", ...) or NULL, VALUE NULL for an
+ * option without '='. UNKNOWN: the kernel would refuse it. */
+enum tristate parameter_is_on(const char *type, const char *value);
+
+/* The live machine's CPUID and MSRs as the text that a dump has in /dev/cpu/0/cpuid and /dev/cpu/0/msr. The caller
+ * frees. -EOPNOTSUPP: not an x86; -ENOENT, -EACCES: no MSRs to be read. */
+int dump_cpuid(char **ret);
+int dump_msr(const struct sysroot *root, unsigned cpu, char **ret);
+/* modinfo's parameters of kvm, kvm_intel, kvm_amd and nestvmx as a dump has them in
+ * /lib/modules/VERSION/nestd.modinfo: "kvm_intel.parmtype=nested:bool" lines. */
+int dump_modinfo(const struct sysroot *root, char **ret);

@@ -175,6 +175,66 @@ int sysroot_read_line(const struct sysroot *root, const char *path, char **ret) 
     return 0;
 }
 
+int lines_open(const struct sysroot *root, const char *path, size_t max, struct lines *ret) {
+    struct stat st;
+    int fd = open_regular(root, path, &st);
+
+    if (fd < 0)
+        return fd;
+    /* The buffer need not be cleared. */
+    ret->fd = fd;
+    ret->left = max;
+    ret->begin = ret->end = 0;
+    ret->eof = ret->skipping = false;
+    return 0;
+}
+
+static int lines_fill(struct lines *l) {
+    size_t room = sizeof(l->buf) - 1 - l->end;
+    ssize_t n;
+
+    if (l->left == 0)
+        return -EFBIG;
+    while ((n = read(l->fd, l->buf + l->end, room < l->left ? room : l->left)) < 0)
+        if (errno != EINTR)
+            return -errno;
+    l->eof = n == 0;
+    l->end += n;
+    l->left -= n;
+    return 0;
+}
+
+int lines_next(struct lines *l, char **ret) {
+    for (;;) {
+        char *line = l->buf + l->begin, *newline = memchr(line, '\n', l->end - l->begin);
+        bool skip = l->skipping;
+        int r;
+
+        if (newline || (l->eof && l->begin < l->end) || (l->begin == 0 && l->end == sizeof(l->buf) - 1)) {
+            size_t length = newline ? (size_t)(newline - line) : l->end - l->begin;
+
+            l->begin = newline ? l->begin + length + 1 : l->end;
+            l->skipping = !newline;
+            if (skip)
+                continue;
+            line[length] = '\0';
+            *ret = line;
+            return 1;
+        }
+        if (l->eof)
+            return 0;
+        memmove(l->buf, line, l->end - l->begin);
+        l->end -= l->begin;
+        l->begin = 0;
+        if ((r = lines_fill(l)) < 0)
+            return r;
+    }
+}
+
+void lines_close(struct lines *l) {
+    closep(&l->fd);
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }

@@ -32,6 +32,22 @@ int sysroot_readlink(const struct sysroot *root, const char *path, char **ret);
 /* The sorted names in a directory, without those that begin with '.'; more than MAX: -E2BIG. */
 int sysroot_list(const struct sysroot *root, const char *path, size_t max, char ***ret, size_t *ret_n);
 
+/* A text file of any size, line by line, in bounded memory: for what may be large, such as /proc/cpuinfo. */
+struct lines {
+    int fd;
+    size_t left;        /* of MAX */
+    size_t begin, end;  /* of what is read and not handed out yet */
+    bool eof, skipping; /* the rest of a line that was too long */
+    char buf[16384];
+};
+/* At most MAX bytes of the file are looked at. Errors as sysroot_read(). */
+int lines_open(const struct sysroot *root, const char *path, size_t max, struct lines *ret);
+/* 1: *RET is the next line, without its newline, cut at the size of the buffer, valid until the next call. 0: end.
+ * -EFBIG: more than MAX. */
+int lines_next(struct lines *lines, char **ret);
+void lines_close(struct lines *lines);
+#define _cleanup_lines_ _cleanup_(lines_close)
+
 /* Temporary file beside it, fsync, rename, fsync of the directory (which is made, 0755, if missing): after a crash
  * there is the old or the new file, never a part. */
 int sysroot_write_atomic(const struct sysroot *root, const char *path, const void *data, size_t size, mode_t mode);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each row of the table of features against this machine. */
+#include "probe.h"
+
+#include "text.h"
+
+/* The registers by number, as the table names them. */
+static const struct { uint32_t number; unsigned index; } capability_msrs[] = {
+    { 0x481, MSR_VMX_PINBASED }, { 0x48B, MSR_VMX_PROCBASED2 }, { 0x48C, MSR_VMX_EPT_VPID }, { 0x492, MSR_VMX_PROCBASED3 },
+};
+
+/* What the capability MSRs say. One that faults while its neighbours can be read does not exist on this CPU: then
+ * nothing of what it lists does (SDM 3D, A.3.3). */
+static enum tristate hardware_from_msr(const struct msr_facts *msr, const struct feature *feature) {
+    FOREACH_ARRAY(c, capability_msrs, ELEMENTSOF(capability_msrs)) {
+        if (c->number != feature->msr)
+            continue;
+        if (msr->msr[c->index].valid)
+            return msr->msr[c->index].value >> feature->msr_bit & 1 ? TRISTATE_YES : TRISTATE_NO;
+        return msr->msr[MSR_VMX_BASIC].valid ? TRISTATE_NO : TRISTATE_UNKNOWN;
+    }
+    return TRISTATE_UNKNOWN;
+}
+
+/* Does a flag's absence mean anything on this kernel? */
+static bool kernel_tells(const struct probe *p, const struct feature *feature) {
+    if (feature->flag_since == 0)
+        return true;
+    if (kernel_version_code(p->facts->kernel) < feature->flag_since)
+        return false;
+    return feature->extension != EXTENSION_VMX || p->vmx_flags_line;
+}
+
+static enum tristate hardware(const struct probe *p, const struct feature *feature) {
+    const struct host_facts *f = p->facts;
+    uint32_t bit = UINT32_C(1) << (feature - features);
+    enum tristate t;
+
+    if (f->extension == EXTENSION_NONE) /* CPUs may disagree, or it is switched off: then the rest is not to be had */
+        return feature->id == FEATURE_NESTED ? TRISTATE_NO : TRISTATE_UNKNOWN;
+    if (p->flags_all & bit)
+        return TRISTATE_YES;
+    if (p->flags_any & bit)
+        return TRISTATE_NO;
+    if ((t = hardware_from_msr(&f->msr, feature)) != TRISTATE_UNKNOWN)
+        return t;
+    if (kernel_tells(p, feature))
+        return TRISTATE_NO;
+    if (feature->svm_edx && f->cpuid.valid && f->cpuid.extension == EXTENSION_SVM)
+        return f->cpuid.svm_edx & feature->svm_edx ? TRISTATE_YES : TRISTATE_NO;
+    return TRISTATE_UNKNOWN;
+}
+
+/* kstrtobool(): the first letter decides, after 'o' the second. kstrtoint() with base 0. */
+enum tristate parameter_is_on(const char *type, const char *value) {
+    char *end;
+
+    if (!value)
+        return type && !streq(type, "bool") ? TRISTATE_UNKNOWN : TRISTATE_YES;
+    switch (*value | 0x20) {
+    case 'y': case 't':
+        return TRISTATE_YES;
+    case 'n': case 'f':
+        return TRISTATE_NO;
+    case 'o':
+        return (value[1] | 0x20) == 'n' ? TRISTATE_YES : (value[1] | 0x20) == 'f' ? TRISTATE_NO : TRISTATE_UNKNOWN;
+    }
+    errno = 0;
+    long number = strtol(value, &end, 0);
+    if (end == value || *end || errno)
+        return TRISTATE_UNKNOWN;
+    return number ? TRISTATE_YES : TRISTATE_NO;
+}
+
+static const struct parameter *module_parameter(const struct module_facts *m, const char *name) {
+    if (!m->name || !name)
+        return NULL;
+    FOREACH_ARRAY(q, m->parameters, m->n_parameters)
+        if (streq(q->name, name))
+            return q;
+    return NULL;
+}
+
+static enum settable settable(const struct feature_facts *ff, const struct module_facts *m) {
+    if (!ff->parameter || ff->hardware == TRISTATE_NO)
+        return SETTABLE_NO;
+    if (ff->parameter->mode & 0222)
+        return SETTABLE_RUNTIME;
+    return m->state == MODULE_BUILTIN ? SETTABLE_BOOT : SETTABLE_RELOAD;
+}
+
+/* What the last option given on disk makes of a parameter. */
+static int probe_boot(struct probe *p, struct feature_facts *ff) {
+    const struct host_facts *f = p->facts;
+    const char *type = ff->parameter->type, *current = ff->parameter->value;
+
+    /* Without modinfo the value in sysfs tells: only a bool is shown as a letter. */
+    if (!type && current)
+        type = streq(current, "Y") || streq(current, "N") ? "bool" : "int";
+    FOREACH_ARRAY(o, f->options, f->n_options) {
+        if (!o->effective || !streq(o->module, f->vendor_module.name) ||
+            !text_same_name(o->parameter, ff->parameter->name))
+            continue;
+        ff->boot = parameter_is_on(type, o->value);
+        if (ff->boot == TRISTATE_UNKNOWN)
+            return probe_warn(p, "%s:%u: %s %s=%s: the kernel would refuse this value and not load the module", o->path,
+                              o->line, o->module, o->parameter, strempty(o->value));
+    }
+    return 0;
+}
+
+/* What is built in sees the kernel command line alone. */
+static void discount_modprobe(struct host_facts *f) {
+    FOREACH_ARRAY(o, f->options, f->n_options)
+        if (o->line > 0 && f->vendor_module.name && streq(o->module, f->vendor_module.name))
+            o->effective = false;
+}
+
+/* Firmware's switches: SDM 3C, 24.7; APM 2, 15.30.1. Not locked means that KVM may still switch it on. */
+static bool firmware_off(const struct msr_facts *msr, enum extension extension) {
+    if (extension == EXTENSION_VMX)
+        return msr->msr[MSR_FEATURE_CONTROL].valid && (msr->msr[MSR_FEATURE_CONTROL].value & 0x5) == 0x1;
+    return msr->msr[MSR_AMD_VM_CR].valid && msr->msr[MSR_AMD_VM_CR].value & 0x10;
+}
+
+int probe_features(struct probe *p) {
+    struct host_facts *f = p->facts;
+    enum extension extension = f->extension ? f->extension : f->masked_extension;
+
+    if (f->vendor_module.state == MODULE_BUILTIN)
+        discount_modprobe(f);
+    FOREACH_ARRAY(row, features, n_features) {
+        struct feature_facts *ff = f->features + f->n_features;
+        int r;
+
+        if (row->extension != extension || extension == EXTENSION_NONE)
+            continue;
+        *ff = (struct feature_facts){
+            .feature = row,
+            .hardware = hardware(p, row),
+            .parameter = module_parameter(&f->vendor_module, row->parameter),
+            .current = TRISTATE_UNKNOWN,
+            .boot = TRISTATE_UNKNOWN,
+            .kernel_default = feature_kernel_default(row, f->kernel),
+        };
+        if (row->id == FEATURE_NESTED && (f->masked_extension || firmware_off(&f->msr, extension))) {
+            ff->hardware = TRISTATE_NO;
+            ff->hardware_masked = true;
+        }
+        if (ff->parameter) {
+            ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
+            if ((r = probe_boot(p, ff)) < 0)
+                return r;
+        }
+        ff->settable = settable(ff, &f->vendor_module);
+        f->n_features++;
+    }
+    return 0;
+}
