@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""vmlinux.py VMLINUZ OUT: unpacks the kernel inside an xz bzImage and zeroes its .BTF section.
+"""vmlinux.py VMLINUZ OUT OUT_WITHOUT_BTF: unpacks the kernel inside an xz bzImage.
 
-Bochs would spend 100 s in the decompressor, and some more in parsing BTF.
+Bochs would spend 100 s in the decompressor, and some more in parsing the .BTF section, which is zeroed in the second file.
+Such a kernel refuses to load any BPF program, which libvirt wants to do, hence the first.
 """
 import lzma
 import struct
@@ -35,5 +36,6 @@ def zero_section(elf, wanted):
 
 
 vmlinux = unpack(open(sys.argv[1], "rb").read())
-zero_section(vmlinux, b".BTF")
 open(sys.argv[2], "wb").write(vmlinux)
+zero_section(vmlinux, b".BTF")
+open(sys.argv[3], "wb").write(vmlinux)
