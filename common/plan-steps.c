@@ -22,6 +22,7 @@ struct plan *plan_free(struct plan *plan) {
         return NULL;
     free(plan->message);
     free(plan->hint);
+    free(plan->summary);
     free(plan->cmdline);
     strings_free(plan->blockers, plan->n_blockers);
     strings_free(plan->notes, plan->n_notes);
@@ -200,6 +201,7 @@ int plan_to_json(const struct plan *plan, struct json_object **ret) {
         return -ENOMEM;
     if (add(o, "schema", json_object_new_int(1)) < 0 || add_string(o, "verdict", verdicts[plan->verdict]) < 0 ||
         add(o, "exit_code", json_object_new_int(plan_exit_code(plan))) < 0 ||
+        add_string(o, "summary", plan->summary) < 0 ||
         add_string(o, "message", plan->message) < 0 || add_string(o, "hint", plan->hint) < 0 ||
         add_string(o, "cmdline", plan->cmdline) < 0 ||
         add_strings(o, "blockers", plan->blockers, plan->n_blockers) < 0 ||

@@ -215,22 +215,15 @@ static int check_conflicts(struct build *b) {
                     NESTD_MODPROBE_CONF);
 }
 
-static char *summary_of(const struct build *b) {
+static int make_summary(struct build *b) {
     _cleanup_fclose_ FILE *f = NULL;
-    char *s = NULL;
     size_t size;
 
-    if (!(f = open_memstream(&s, &size)))
-        return NULL;
+    if (!(f = open_memstream(&b->plan->summary, &size)))
+        return -errno;
     FOREACH_ARRAY(t, b->targets, b->n_targets)
-        fprintf(f, "%s%s is %s", t == b->targets ? "" : ", ", t->facts->feature->name, on_off(t->on));
-    if (b->n_targets == 0)
-        fputs("nothing was asked for that this host could change", f);
-    if (fclose(TAKE_PTR(f)) != 0) {
-        free(s);
-        return NULL;
-    }
-    return s;
+        fprintf(f, "%s%s=%s", t == b->targets ? "" : " ", t->facts->feature->name, on_off(t->on));
+    return fclose(TAKE_PTR(f)) != 0 ? -ENOMEM : 0;
 }
 
 static int add_options_step(struct build *b) {
@@ -359,11 +352,9 @@ static int make_steps(struct build *b) {
         file |= t->file = needs_file(b, t);
     if ((r = check_conflicts(b)) != 0 || (file && (r = add_options_step(b)) < 0) || (r = live_steps(b)) != 0)
         return r;
-    if (b->plan->n_steps == 0) {
-        _cleanup_free_ char *summary = summary_of(b);
-
-        return summary ? conclude(b, PLAN_NOTHING, NULL, "nothing to do: %s", summary) : -ENOMEM;
-    }
+    if (b->plan->n_steps == 0)
+        return conclude(b, PLAN_NOTHING, NULL, "nothing to do: %s already",
+                        *b->plan->summary ? b->plan->summary : "as asked");
     if (file && b->facts->initramfs_has_module)
         return add_note(b, strdup("the initramfs may hold a copy of modprobe.d: rebuild it (update-initramfs -u, "
                                   "dracut -f) if kvm is loaded from there"));
@@ -385,6 +376,8 @@ int plan_host(const struct host_facts *facts, const struct wish *wish, struct pl
             r = resolve(&b, id, wish->features[id] == WANTED_ON);
     if (r == 0)
         r = check_needs(&b);
+    if (r == 0)
+        r = make_summary(&b);
     if (r == 0)
         r = make_steps(&b);
     if (r < 0)

@@ -48,6 +48,7 @@ struct plan {
     enum plan_verdict verdict;
     struct wish wish;       /* what the plan was made for */
     char *message, *hint;   /* one line each; NULL where there is nothing to say */
+    char *summary;          /* "nested=on npt=off": what the journal calls the change */
     char *cmdline;          /* "kvm_intel.nested=1" */
     char **blockers;        /* "guest web1 (running)", "process qemu-system-x86 (pid 123)", "module vhost" */
     size_t n_blockers;

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "run.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <time.h>
+
+#include "actor.h"
+#include "params.h"
+#include "text.h"
+
+#define OPTIONS_FILE_MAX (256 * 1024)
+#define SETTLE_MSEC      10000
+#define ATTEMPTS         10 /* with a pause between: a user that only looks (libvirt probing QEMU) is soon gone */
+#define PAUSE_MSEC       200
+
+void failure_done(struct failure *f) {
+    free(f->message);
+}
+
+static int fail(struct failure *f, int error, char *message) {
+    free(f->message);
+    *f = (struct failure){.error = error, .message = message};
+    return error;
+}
+
+static void pause_a_little(void) {
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MSEC * 1000000L}, NULL);
+}
+
+int run_lock(const struct sysroot *root, int *ret_fd) {
+    _cleanup_close_ int run = -EBADF, fd = -EBADF;
+
+    fd = sysroot_openat(root, NESTD_RUNDIR "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    if (fd == -ENOENT) {
+        if ((run = sysroot_openat(root, "/run", O_RDONLY | O_DIRECTORY, 0)) < 0)
+            return run;
+        if (mkdirat(run, strrchr(NESTD_RUNDIR, '/') + 1, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        fd = sysroot_openat(root, NESTD_RUNDIR "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    }
+    if (fd < 0)
+        return fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int run_read_options(const struct sysroot *root, char **ret, mode_t *ret_mode) {
+    _cleanup_free_ char *text = NULL, *link = NULL;
+    struct stat st;
+    size_t size;
+    int r;
+
+    if (sysroot_readlink(root, NESTD_MODPROBE_CONF, &link) >= 0)
+        return -EMLINK;
+    r = sysroot_read(root, NESTD_MODPROBE_CONF, OPTIONS_FILE_MAX, &text, &size);
+    if (r == -ENOENT) {
+        *ret = NULL;
+        *ret_mode = 0644;
+        return 0;
+    }
+    if (r < 0 || (r = sysroot_stat(root, NESTD_MODPROBE_CONF, &st)) < 0)
+        return r;
+    if (strlen(text) != size)
+        return -EBADMSG;
+    *ret = TAKE_PTR(text);
+    *ret_mode = st.st_mode & 07777;
+    return 0;
+}
+
+static int write_options(const struct sysroot *root, const char *text, mode_t mode) {
+    int r = text ? sysroot_write_atomic(root, NESTD_MODPROBE_CONF, text, strlen(text), mode) :
+                   sysroot_unlink(root, NESTD_MODPROBE_CONF);
+
+    return !text && r == -ENOENT ? 0 : r;
+}
+
+static int unload(const struct sysroot *root, const char *module, struct failure *f) {
+    int r = 0;
+
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        if (i > 0)
+            pause_a_little();
+        r = actor_module_unload(root, module);
+        if (r != -EBUSY)
+            break;
+    }
+    if (r >= 0 || r == -ENOENT)
+        return 0;
+    return fail(f, r, text_format(r == -EBUSY ? "%s is in use and cannot be unloaded" :
+                                                "%s could not be unloaded: %s", module, strerror(-r)));
+}
+
+static int load(const struct sysroot *root, const char *module, const char *options, struct failure *f) {
+    _cleanup_free_ char *name = NULL, *value = NULL, *message = NULL;
+    int r;
+
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        free(TAKE_PTR(message));
+        r = actor_module_load(root, module, options, &message);
+        if (r != -EEXIST)
+            break;
+        /* Somebody was faster (udev, or a guest manager): good if it has the right values, otherwise once more. */
+        free(TAKE_PTR(name));
+        free(TAKE_PTR(value));
+        r = params_first_difference(root, module, options, &name, &value);
+        if (r >= 0 && !name)
+            return 0;
+        if (r == -ENOMEM)
+            return fail(f, r, NULL);
+        if ((r = unload(root, module, f)) < 0)
+            return r;
+        r = -EEXIST;
+    }
+    if (r >= 0)
+        return 0;
+    return fail(f, r, text_format("%s could not be loaded: %s", module, message ? message : strerror(-r)));
+}
+
+/* BEFORE: "MODE UID GID" as plan-steps.c writes it, or NULL. */
+static int settle(const struct sysroot *root, const char *node, const char *before, struct failure *f) {
+    unsigned mode, uid, gid;
+    int r = actor_settle(root, node, SETTLE_MSEC);
+    struct stat st;
+
+    if (r == -ETIMEDOUT && sysroot_stat(root, node, &st) >= 0)
+        r = 0; /* udev is busy with something else; the device is there */
+    if (r < 0)
+        return fail(f, r, text_format("%s did not come back: %s", node, strerror(-r)));
+    if (!before || sscanf(before, "%o %u %u", &mode, &uid, &gid) != 3)
+        return 0;
+    if ((r = actor_node_restore(root, node, mode, uid, gid)) < 0)
+        return fail(f, r, text_format("%s: owner and mode could not be restored: %s", node, strerror(-r)));
+    return 0;
+}
+
+static int verify(const struct sysroot *root, const struct step *s, struct failure *f) {
+    _cleanup_free_ char *name = NULL, *value = NULL;
+    _cleanup_params_ struct params expected = {};
+    const struct param *want;
+    int r;
+
+    if ((r = params_first_difference(root, s->target, s->after, &name, &value)) < 0)
+        return fail(f, r, text_format("%s could not be read back: %s", s->target, strerror(-r)));
+    if (!name)
+        return 0;
+    if ((r = params_parse(s->after, &expected)) < 0)
+        return fail(f, r, NULL);
+    want = params_get(&expected, name);
+    fail(f, -EOPNOTSUPP,
+         text_format("the kernel did not take %s=%s: it reads %s", name, want && want->value ? want->value : "",
+                     value ? value : "as absent"));
+    f->unmet = true;
+    return f->error;
+}
+
+static int set_parameter(const struct sysroot *root, const struct step *s, const char *value, struct failure *f) {
+    const char *slash = strchr(s->target, '/');
+    _cleanup_free_ char *module = slash ? strndup(s->target, slash - s->target) : NULL;
+    int r;
+
+    if (!slash || !value)
+        return fail(f, -EBADMSG, NULL);
+    if (!module)
+        return fail(f, -ENOMEM, NULL);
+    if ((r = actor_parameter_set(root, module, slash + 1, value)) < 0)
+        return fail(f, r, text_format("parameter %s could not be set to %s: %s", s->target, value, strerror(-r)));
+    return 0;
+}
+
+static int make_step(const struct sysroot *root, struct entry *e, const struct step *s, char **note,
+                     struct failure *f) {
+    int r;
+
+    switch (s->kind) {
+    case STEP_WRITE_OPTIONS:
+        if ((r = write_options(root, s->after, e->mode_after)) < 0)
+            return fail(f, r, text_format("%s could not be written: %s", NESTD_MODPROBE_CONF, strerror(-r)));
+        return 0;
+    case STEP_SET_PARAMETER:
+        return set_parameter(root, s, s->after, f);
+    case STEP_UNLOAD_MODULE:
+        return unload(root, s->target, f);
+    case STEP_LOAD_MODULE:
+        return load(root, s->target, s->after, f);
+    case STEP_SETTLE:
+        return settle(root, s->target, s->before, f);
+    case STEP_REFRESH_LIBVIRT:
+        r = *note ? 0 : actor_libvirt_refresh(root, streq_ptr(s->after, "parameters"), note);
+        return r < 0 ? fail(f, r, NULL) : 0;
+    case STEP_VERIFY:
+        return verify(root, s, f);
+    default:
+        return fail(f, -EBADMSG, NULL);
+    }
+}
+
+int run_forward(const struct sysroot *root, struct entry *e, apply_progress_t progress, void *userdata, char **note,
+                struct failure *f) {
+    int r;
+
+    for (; e->current < e->n_steps; e->current++) {
+        const struct step *s = &e->steps[e->current];
+
+        if (progress && !progress((double)e->current / (double)e->n_steps, s, userdata))
+            return fail(f, -ECANCELED, strdup("cancelled"));
+        if ((r = journal_store(root, e)) < 0)
+            return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
+        if ((r = make_step(root, e, s, note, f)) < 0)
+            return r;
+    }
+    e->state = CHANGE_DONE;
+    if ((r = journal_store(root, e)) < 0) {
+        e->state = CHANGE_RUNNING;
+        e->current = e->n_steps > 0 ? e->n_steps - 1 : 0;
+        return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
+    }
+    return 0;
+}
+
+/* The last step of these kinds at or before LAST. */
+static const struct step *made(const struct entry *e, enum step_kind kind) {
+    for (size_t i = 0; i < e->n_steps && i <= e->current; i++)
+        if (e->steps[i].kind == kind)
+            return &e->steps[i];
+    return NULL;
+}
+
+static int restore_options(const struct sysroot *root, const struct entry *e, struct failure *f) {
+    const struct step *s = made(e, STEP_WRITE_OPTIONS);
+    _cleanup_free_ char *text = NULL;
+    mode_t mode;
+    int r;
+
+    if (!s)
+        return 0;
+    if ((r = run_read_options(root, &text, &mode)) < 0 && r != -EMLINK && r != -EBADMSG)
+        return fail(f, r, text_format("%s could not be read: %s", NESTD_MODPROBE_CONF, strerror(-r)));
+    if (streq_ptr(text, s->before) && (!text || mode == e->mode_before) && r >= 0)
+        return 0;
+    /* Neither what was nor what we wrote: somebody's edit since the crash, which is not ours to lose. */
+    if (r < 0 || (!streq_ptr(text, s->after) && !streq_ptr(text, s->before)))
+        return 0;
+    if ((r = write_options(root, s->before, e->mode_before)) < 0)
+        return fail(f, r, text_format("%s could not be put back: %s", NESTD_MODPROBE_CONF, strerror(-r)));
+    return 0;
+}
+
+static int restore_parameters(const struct sysroot *root, const struct entry *e, struct failure *f) {
+    int r;
+
+    for (size_t i = e->current + 1; i-- > 0;)
+        if (i < e->n_steps && e->steps[i].kind == STEP_SET_PARAMETER && e->steps[i].before &&
+            (r = set_parameter(root, &e->steps[i], e->steps[i].before, f)) < 0)
+            return r;
+    return 0;
+}
+
+/* A module that is coming or going will have come or gone in a moment. */
+static int wait_until_stable(const struct sysroot *root, const char *module) {
+    int r = 0;
+
+    for (unsigned i = 0; i < ATTEMPTS * 5; i++) {
+        if ((r = module_is_live(root, module)) != -EBUSY)
+            break;
+        pause_a_little();
+    }
+    return r;
+}
+
+/* MODULE as it was: with OPTIONS, or not loaded (NULL). 1: it had to be loaded or unloaded for that. */
+static int restore_module(const struct sysroot *root, const char *module, const char *options, struct failure *f) {
+    _cleanup_free_ char *name = NULL, *value = NULL;
+    int r = wait_until_stable(root, module);
+
+    if (r < 0)
+        return fail(f, r, text_format("module %s: %s", module, strerror(-r)));
+    if (r > 0) {
+        if (options && (r = params_first_difference(root, module, options, &name, &value)) < 0)
+            return fail(f, r, text_format("%s could not be read back: %s", module, strerror(-r)));
+        if (options && !name)
+            return 0;
+        if ((r = unload(root, module, f)) < 0)
+            return r;
+    } else if (!options)
+        return 0;
+    if (options && (r = load(root, module, options, f)) < 0)
+        return r;
+    return 1;
+}
+
+int run_backward(const struct sysroot *root, struct entry *e, struct failure *f) {
+    const struct step *unloaded = made(e, STEP_UNLOAD_MODULE), *loaded = made(e, STEP_LOAD_MODULE),
+                      *settled = steps_find(e->steps, e->n_steps, STEP_SETTLE);
+    _cleanup_free_ char *note = NULL;
+    int r;
+
+    e->state = CHANGE_ROLLING_BACK;
+    /* A full disk must not keep us from putting things back: as it stands in the journal, "running", it would be
+     * judged by what the machine looks like, with the same result. */
+    (void)journal_store(root, e);
+
+    /* The file first: whoever loads the module behind our back then does it with the old options. */
+    if ((r = restore_options(root, e, f)) < 0 || (r = restore_parameters(root, e, f)) < 0)
+        return r;
+    if (unloaded || loaded) {
+        const struct step *s = unloaded ? unloaded : loaded;
+
+        if ((r = restore_module(root, s->target, unloaded ? unloaded->before : NULL, f)) < 0)
+            return r;
+        /* Killed between load and settle, /dev/kvm may be there with the wrong owner although nothing is left to load. */
+        if (unloaded && settled && (r = settle(root, settled->target, settled->before, f)) < 0)
+            return r;
+        (void)actor_libvirt_refresh(root, true, &note);
+    }
+    if ((r = journal_remove(root, e->id)) < 0 && r != -ENOENT)
+        return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
+    return 0;
+}
+
+static int step_is_made(const struct sysroot *root, const struct entry *e, const struct step *s) {
+    _cleanup_free_ char *text = NULL, *module = NULL, *name = NULL, *value = NULL, *wanted = NULL;
+    const char *slash;
+    mode_t mode;
+    int r;
+
+    switch (s->kind) {
+    case STEP_WRITE_OPTIONS:
+        r = run_read_options(root, &text, &mode);
+        return r < 0 ? r : streq_ptr(text, s->after) && (!text || mode == e->mode_after);
+    case STEP_SET_PARAMETER:
+        if (!(slash = strchr(s->target, '/')))
+            return -EBADMSG;
+        if (!(module = strndup(s->target, slash - s->target)) || !(wanted = text_format("%s=%s", slash + 1, s->after)))
+            return -ENOMEM;
+        r = params_first_difference(root, module, wanted, &name, &value);
+        return r == -ENOENT ? 0 : r < 0 ? r : !name;
+    case STEP_UNLOAD_MODULE:
+        if (steps_find(e->steps, e->n_steps, STEP_LOAD_MODULE))
+            return 1; /* to be loaded again: that is what counts */
+        r = wait_until_stable(root, s->target);
+        return r < 0 ? r : r == 0;
+    case STEP_LOAD_MODULE:
+        if ((r = wait_until_stable(root, s->target)) <= 0)
+            return r;
+        r = params_first_difference(root, s->target, s->after, &name, &value);
+        return r == -ENOENT ? 0 : r < 0 ? r : !name;
+    default:
+        return 1;
+    }
+}
+
+static bool is_change(enum step_kind k) {
+    return k != STEP_SETTLE && k != STEP_REFRESH_LIBVIRT && k != STEP_VERIFY;
+}
+
+int run_is_nearly_done(const struct sysroot *root, struct entry *e) {
+    size_t next = e->current;
+    int r;
+
+    for (size_t i = 0; i < e->n_steps; i++) {
+        if (!is_change(e->steps[i].kind))
+            continue;
+        if ((r = step_is_made(root, e, &e->steps[i])) <= 0)
+            return r;
+        if (i >= next)
+            next = i + 1;
+    }
+    e->current = next;
+    return 1;
+}
