@@ -2,20 +2,24 @@
 #include "actor.h"
 
 #include <fcntl.h>
-#include <libkmod.h>
-
+#include "dl-libkmod.h"
 #include "text.h"
 
 bool actor_may_change(const struct sysroot *root) {
     return root->live;
 }
 
-static void kmod_ctx_done(struct kmod_ctx **ctx) {
-    kmod_unref(*ctx);
-}
+struct handle {
+    const struct libkmod *lib; /* NULL: not loaded, the rest is not there either */
+    struct kmod_ctx *ctx;
+    struct kmod_module *mod;
+};
 
-static void kmod_mod_done(struct kmod_module **mod) {
-    kmod_module_unref(*mod);
+static void handle_done(struct handle *h) {
+    if (!h->lib)
+        return;
+    h->lib->kmod_module_unref(h->mod);
+    h->lib->kmod_unref(h->ctx);
 }
 
 /* Whatever libkmod has to say it says by its return value, too. */
@@ -23,13 +27,15 @@ static void say_nothing(void *data, int priority, const char *file, int line, co
                         va_list args) {
 }
 
-static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_module **ret_mod) {
-    int r;
+static int open_module(const char *name, struct handle *h) {
+    int r = libkmod_load(&h->lib);
 
-    if (!(*ret_ctx = kmod_new(NULL, NULL)))
+    if (r < 0)
+        return r;
+    if (!(h->ctx = h->lib->kmod_new(NULL, NULL)))
         return -ENOMEM;
-    kmod_set_log_fn(*ret_ctx, say_nothing, NULL);
-    r = kmod_module_new_from_name(*ret_ctx, name, ret_mod);
+    h->lib->kmod_set_log_fn(h->ctx, say_nothing, NULL);
+    r = h->lib->kmod_module_new_from_name(h->ctx, name, &h->mod);
     return r < 0 ? r : 0;
 }
 
@@ -77,33 +83,33 @@ static char *kmsg_about(int fd, const char *module) {
 }
 
 int actor_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message) {
-    _cleanup_(kmod_mod_done) struct kmod_module *mod = NULL;
-    _cleanup_(kmod_ctx_done) struct kmod_ctx *ctx = NULL;
+    _cleanup_(handle_done) struct handle h = {};
     _cleanup_close_ int log = -EBADF;
     int r;
 
     *ret_message = NULL;
-    if ((r = open_module(module, &ctx, &mod)) < 0)
+    if ((r = open_module(module, &h)) < 0)
         return r;
-    if (kmod_module_get_install_commands(mod))
+    if (h.lib->kmod_module_get_install_commands(h.mod)) {
+        *ret_message = text_format("an \"install\" line in modprobe.d replaces the loading of %s; remove it", module);
         return -EPERM;
+    }
     log = kmsg_open();
-    r = kmod_module_probe_insert_module(mod, KMOD_PROBE_FAIL_ON_LOADED | KMOD_PROBE_IGNORE_COMMAND, options, NULL,
-                                        NULL, NULL);
+    r = h.lib->kmod_module_probe_insert_module(h.mod, KMOD_PROBE_FAIL_ON_LOADED | KMOD_PROBE_IGNORE_COMMAND, options,
+                                               NULL, NULL, NULL);
     if (r < 0 && r != -EEXIST)
         *ret_message = kmsg_about(log, module);
     return r > 0 ? -EPERM : r; /* more than 0: blacklisted, which we do not ask for */
 }
 
 int actor_module_unload(const struct sysroot *root, const char *module) {
-    _cleanup_(kmod_mod_done) struct kmod_module *mod = NULL;
-    _cleanup_(kmod_ctx_done) struct kmod_ctx *ctx = NULL;
-    int r = open_module(module, &ctx, &mod);
+    _cleanup_(handle_done) struct handle h = {};
+    int r = open_module(module, &h);
 
     if (r < 0)
         return r;
     /* O_NONBLOCK is kmod's default: a module in use fails with EWOULDBLOCK instead of waiting. */
-    r = kmod_module_remove_module(mod, KMOD_REMOVE_NOLOG);
+    r = h.lib->kmod_module_remove_module(h.mod, KMOD_REMOVE_NOLOG);
     return r == -EWOULDBLOCK ? -EBUSY : r;
 }
 
