@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-client.h"
+#include "common/text.h"
 
 /* Exit codes of errors; the first row whose name is a prefix. */
 static const struct {
@@ -15,15 +16,6 @@ static const struct {
     {SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_AUTHORISED},
 };
 
-static char *make_safe(const char *s) {
-    char *copy = strdup(s);
-
-    for (unsigned char *p = (unsigned char *)copy; p && *p; p++)
-        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            *p = '?';
-    return copy;
-}
-
 int bus_fail(const struct options *options, const char *method, const sd_bus_error *error, int r) {
     const char *remedy = options->host ? "does 'ssh HOST busctl status " NESTD_BUS_NAME "' work?"
                                        : "'systemctl status nestd' tells more; --direct does it without nestd";
@@ -33,16 +25,16 @@ int bus_fail(const struct options *options, const char *method, const sd_bus_err
     snprintf(thing, sizeof(thing), "%s%s%s", method, options->host ? " on " : "", strempty(options->host));
     if (!sd_bus_error_is_set(error))
         return fail(EXIT_FAILED, thing, remedy, "%s", strerror(-r));
-    message = make_safe(error->message ? error->message : error->name);
+    message = text_clean(error->message ? error->message : error->name, SIZE_MAX, TEXT_MAX);
     for (size_t i = 0; i < ELEMENTSOF(bus_errors); i++)
         if (streq(error->name, bus_errors[i].name)) {
             if (startswith(error->name, NESTD_BUS_NAME)) /* a whole sentence already */
-                fprintf(stderr, "nestctl: %s\n", message);
+                fprintf(stderr, "nestctl: %s\n", strempty(message));
             else
-                fail(EXIT_NOT_AUTHORISED, thing, "ask an administrator, or run it as root", "%s", message);
+                fail(EXIT_NOT_AUTHORISED, thing, "ask an administrator, or run it as root", "%s", strempty(message));
             return bus_errors[i].code;
         }
-    return fail(EXIT_FAILED, thing, remedy, "%s", message);
+    return fail(EXIT_FAILED, thing, remedy, "%s", strempty(message));
 }
 
 int bus_open(const struct options *options, sd_bus **ret) {

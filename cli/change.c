@@ -90,16 +90,22 @@ static int no_such_change(const char *id) {
 
 static int plan_directly(struct way *way, const struct options *options, const struct request *request,
                          struct json_object **ret) {
+    const struct host *host = &way->host;
+    struct wish wish = request->wish;
     int r = host_read(options, &way->host);
 
     if (r != EXIT_DONE)
         return r;
+    if (request->defaults)
+        wish_enable_defaults(host->facts, &wish);
     if (streq(request->verb, "undo"))
-        r = undo_plan(way->host.root, way->host.facts, request->id, &way->plan);
+        r = undo_plan(host->root, host->facts, request->id, &way->plan);
     else
-        r = plan_host(way->host.facts, &request->wish, &way->plan);
+        r = plan_host(host->facts, &wish, &way->plan);
     if (r == -ENOENT && streq(request->verb, "undo"))
         return no_such_change(request->id);
+    if (r >= 0)
+        r = plan_name_blockers(host->root, host->facts, way->plan);
     if (r >= 0)
         r = plan_to_json(way->plan, ret);
     return r < 0 ? fail_errno(r, request->verb, NULL) : EXIT_DONE;
@@ -235,13 +241,12 @@ static int recover_first(const struct options *options, const struct request *re
     enum recovery recovery;
     int r;
 
-    if (!options->root && geteuid() != 0)
+    if (geteuid() != 0)
         return fail(EXIT_NOT_AUTHORISED, request->verb, "run it as root, or start nestd",
                     "only root can do it without nestd");
-    r = sysroot_open(options->root, &root);
-    if (r < 0)
-        return fail_errno(r, options->root ? options->root : "/", "--root wants a directory that can be read");
-    r = recover(root, &recovery, &message);
+    r = sysroot_open(NULL, &root);
+    if (r >= 0)
+        r = recover(root, &recovery, &message);
     if (r < 0)
         return fail_errno(r, "recovery of an interrupted change", NULL);
     if (message)
@@ -254,6 +259,9 @@ int change_run(const struct options *options, const struct request *request) {
     _cleanup_json_ struct json_object *plan = NULL, *outcome = NULL;
     int r;
 
+    if (options->root && !options->dry_run)
+        return fail(EXIT_USAGE, "--root", "add --dry-run to see what would be done there",
+                    "'%s' changes only the running machine", request->verb);
     r = bus_try(options, &way.bus);
     if (r == EXIT_DONE && !way.bus && !options->dry_run)
         r = recover_first(options, request);

@@ -8,6 +8,7 @@ struct request {
     const char *verb;  /* "enable", "disable", "undo" */
     const char *method; /* of org.nestd1.Host */
     struct wish wish;  /* of enable and disable */
+    bool defaults;     /* enable without a feature: what that means is for the engine to say */
     const char *id;    /* of undo; NULL: the last change */
 };
 

@@ -5,7 +5,8 @@
 
 int verb_disable(const struct options *options, int argc, char *argv[]) {
     struct request request = {.verb = "disable", .method = "Disable"};
-    int r = wish_parse(options, WANTED_OFF, argc, argv, &request.wish);
+    int r = wish_parse(options, 0, NULL, &request.wish);
 
+    request.wish.features[FEATURE_NESTED] = WANTED_OFF;
     return r == EXIT_DONE ? change_run(options, &request) : r;
 }

@@ -3,8 +3,8 @@
 #include "wish.h"
 
 int verb_enable(const struct options *options, int argc, char *argv[]) {
-    struct request request = {.verb = "enable", .method = "Enable"};
-    int r = wish_parse(options, WANTED_ON, argc, argv, &request.wish);
+    struct request request = {.verb = "enable", .method = "Enable", .defaults = argc == 0};
+    int r = wish_parse(options, argc, argv, &request.wish);
 
     return r == EXIT_DONE ? change_run(options, &request) : r;
 }

@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include "common/text.h"
 #include "nestctl.h"
+
+enum { SAFE_MAX = 16384 };
 
 static const struct {
     const char *escape, *name;
@@ -145,15 +148,9 @@ void put_safe(const char *s) {
 }
 
 void put_safe_to(FILE *out, const char *s) {
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* C1 controls in UTF-8 */
+    _cleanup_free_ char *clean = text_clean(s, SIZE_MAX, SAFE_MAX);
 
-        if (*p < 0x20 || *p == 0x7f || c1)
-            fputc('?', out);
-        else
-            fputc(*p, out);
-        p += c1;
-    }
+    fputs(strempty(clean), out);
 }
 
 void put_json(struct json_object *o) {

@@ -45,6 +45,11 @@ const struct verb verb_table[] = {
      verb_disable},
     {"undo", "[ID]", "put back exactly what the last change (or ID) changed", NULL, CHANGE | OPTION_BIT(OPTION_LIST), 0,
      1, verb_undo},
+    {"monitor", "", "follow changes of the host, and nestd's jobs",
+     "A line for each change; with --json an object on each line. Ctrl-C ends.", 0, 0, 0, verb_monitor},
+    {"collect", "[FILE.tar|-]", "a sysroot dump for a bug report; no secrets in it",
+     "Without a name, nestd-HOST-TIME.tar in this directory; '-' is standard output.", OPTION_BIT(OPTION_ROOT), 0, 1,
+     verb_collect},
 };
 const size_t n_verbs = ELEMENTSOF(verb_table);
 

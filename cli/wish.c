@@ -9,17 +9,18 @@ static const struct feature *find_feature(const char *name) {
     return NULL;
 }
 
-static int unknown_feature(const char *name) {
+static int unknown_feature(const char *argument) {
     const char *names[64], *near;
+    _cleanup_free_ char *name = strndup(argument, strcspn(argument, "="));
     char remedy[128] = "the table of 'nestctl status' names them";
     size_t n = 0;
 
     for (size_t i = 0; i < n_features && n < ELEMENTSOF(names); i++)
         names[n++] = features[i].name;
-    near = suggest(name, names, n);
+    near = name ? suggest(name, names, n) : NULL;
     if (near)
         snprintf(remedy, sizeof(remedy), "did you mean '%s'? the table of 'nestctl status' names them all", near);
-    return fail(EXIT_USAGE, name, remedy, "no such feature");
+    return fail(EXIT_USAGE, argument, remedy, "no such feature");
 }
 
 static int parse_one(const char *argument, struct wish *wish) {
@@ -31,7 +32,7 @@ static int parse_one(const char *argument, struct wish *wish) {
     snprintf(name, sizeof(name), "%.*s", (int)(value - argument), argument);
     feature = find_feature(name);
     if (!feature)
-        return unknown_feature(name);
+        return unknown_feature(argument);
     if (*value && streq(value, "=off"))
         wanted = WANTED_OFF;
     else if (*value && !streq(value, "=on"))
@@ -42,7 +43,7 @@ static int parse_one(const char *argument, struct wish *wish) {
     return EXIT_DONE;
 }
 
-int wish_parse(const struct options *options, enum wanted without_arguments, int argc, char *argv[], struct wish *ret) {
+int wish_parse(const struct options *options, int argc, char *argv[], struct wish *ret) {
     struct wish wish = {
         .runtime_only = options->runtime,
         .persistent = options->persistent,
@@ -51,8 +52,6 @@ int wish_parse(const struct options *options, enum wanted without_arguments, int
 
     if (options->runtime && options->persistent)
         return fail(EXIT_USAGE, "--runtime", "leave one of the two out", "contradicts --persistent");
-    if (argc == 0)
-        wish.features[FEATURE_NESTED] = without_arguments;
     for (int i = 0; i < argc; i++) {
         int r = parse_one(argv[i], &wish);
 

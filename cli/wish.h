@@ -4,5 +4,5 @@
 
 #include "nestctl.h"
 
-/* FEATURE, FEATURE=on, FEATURE=off; without any argument nested=DEFAULT. Returns an exit code; errors were told. */
-int wish_parse(const struct options *options, enum wanted without_arguments, int argc, char *argv[], struct wish *ret);
+/* FEATURE, FEATURE=on, FEATURE=off. Returns an exit code; errors were told. */
+int wish_parse(const struct options *options, int argc, char *argv[], struct wish *ret);
