@@ -17,7 +17,8 @@ endif
 Q       := $(if $(V),,@)
 
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wpointer-arith -Wwrite-strings \
-            -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers $(WERROR)
+            -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers \
+            -Wno-gnu-variable-sized-type-not-at-end $(WERROR)
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 CFLAGS   ?= -O2 -g
 # _FORTIFY_SOURCE and the sanitizers do not mix, nor does it work unoptimised.
