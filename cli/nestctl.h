@@ -23,6 +23,8 @@ struct options {
     bool json, no_pager, quiet, direct, help, version;
     bool dry_run, yes, when_idle, runtime, persistent, list;
     const char *host, *root;
+    const char *file, *extension, *mode, *model, *profile; /* guest */
+    bool now;
 };
 
 enum option_id { /* order of --help */
@@ -40,6 +42,12 @@ enum option_id { /* order of --help */
     OPTION_RUNTIME,
     OPTION_PERSISTENT,
     OPTION_LIST,
+    OPTION_FILE,
+    OPTION_EXTENSION,
+    OPTION_MODE,
+    OPTION_MODEL,
+    OPTION_PROFILE,
+    OPTION_NOW,
     _OPTION_MAX,
 };
 #define OPTION_BIT(id) (UINT64_C(1) << (id))
@@ -124,3 +132,4 @@ int verb_disable(const struct options *options, int argc, char *argv[]);
 int verb_undo(const struct options *options, int argc, char *argv[]);
 int verb_collect(const struct options *options, int argc, char *argv[]);
 int verb_monitor(const struct options *options, int argc, char *argv[]);
+int verb_guest(const struct options *options, int argc, char *argv[]);

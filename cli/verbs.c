@@ -19,6 +19,12 @@ const struct option_row option_table[_OPTION_MAX] = {
     [OPTION_RUNTIME] = {"runtime", 0, NULL, FIELD(runtime), "until the next boot: write nothing below /etc"},
     [OPTION_PERSISTENT] = {"persistent", 0, NULL, FIELD(persistent), "write it down even if it is the kernel's default"},
     [OPTION_LIST] = {"list", 'l', NULL, FIELD(list), "list what can be undone"},
+    [OPTION_FILE] = {"file", 'f', "XML", FIELD(file), "work on this definition, '-' for standard input; needs no libvirt"},
+    [OPTION_EXTENSION] = {"extension", 0, "vmx|svm", FIELD(extension), "of the host it is for; default: this host, or --root"},
+    [OPTION_MODE] = {"mode", 0, "MODE", FIELD(mode), "the guest's CPU: host-passthrough, host-model or custom; default: its own"},
+    [OPTION_MODEL] = {"model", 0, "NAME", FIELD(model), "with --mode=custom, the CPU model; default: its own"},
+    [OPTION_PROFILE] = {"profile", 0, "NAME", FIELD(profile), "what the hypervisor in the guest needs: kvm, xen, esxi, ..."},
+    [OPTION_NOW] = {"now", 0, NULL, FIELD(now), "say how a running guest gets the change now; nothing is restarted"},
 };
 
 #define EVERYWHERE                                                                                           \
@@ -50,6 +56,19 @@ const struct verb verb_table[] = {
     {"collect", "[FILE.tar|-]", "a sysroot dump for a bug report; no secrets in it",
      "Without a name, nestd-HOST-TIME.tar in this directory; '-' is standard output.", OPTION_BIT(OPTION_ROOT), 0, 1,
      verb_collect},
+    {"guest", "list|show|expose|hide|undo|diff [GUEST...]", "give vmx or svm to chosen guests, and to no others",
+     "  list             every guest: can it nest, does it\n"
+     "  show GUEST...    one guest in detail\n"
+     "  expose GUEST...  give it the extension\n"
+     "  hide GUEST...    take it away, whatever gave it\n"
+     "  undo GUEST...    put its definition back as it was\n"
+     "  diff GUEST...    what expose would change\n"
+     "GUEST is a libvirt name, UUID or id. With --file, the definition is read from a file and the new one is written to\n"
+     "standard output. Outside <cpu>, what the profile lists and one element of nestd's in <metadata>, it comes out byte\n"
+     "for byte as it went in.",
+     CHANGE | OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_EXTENSION) | OPTION_BIT(OPTION_MODE) |
+         OPTION_BIT(OPTION_MODEL) | OPTION_BIT(OPTION_NOW),
+     1, -1, verb_guest},
 };
 const size_t n_verbs = ELEMENTSOF(verb_table);
 
