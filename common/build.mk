@@ -5,6 +5,11 @@ common_src := $(wildcard common/*.c)
 LIBNESTD   := $(O)/libnestd.a
 COMMON_LIBS = $(shell pkg-config --libs json-c libkmod libcap inih) -ldl
 
-$(LIBNESTD): $(call objects,$(common_src))
+# A file that is gone must not live on in the archive.
+$(O)/libnestd.sources: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(common_src)' | cmp -s - $@ || echo '$(common_src)' >$@
+
+$(LIBNESTD): $(call objects,$(common_src)) $(O)/libnestd.sources
 	$(if $(V),,@echo "  AR      $@")
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)

@@ -49,7 +49,7 @@ static void probe_dev_kvm(struct probe *p) {
         return;
     *kvm = (struct dev_kvm_facts){
         .exists = true,
-        .is_char = S_ISCHR(st.st_mode),
+        .is_char = S_ISCHR(st.st_mode) || (!p->root->live && S_ISREG(st.st_mode)), /* a dump's stand-in */
         .mode = st.st_mode & 07777,
         .uid = st.st_uid,
         .gid = st.st_gid,
