@@ -35,5 +35,5 @@ check-san:
 # Everything in bats that needs no emulated host.
 bats_suites = $(filter-out tests/hosts/%,$(wildcard tests/*/*.bats))
 check-bats: all
-	$(Q)[ -z "$(bats_suites)" ] || O=$(O) BATS_LIB_PATH=/usr/lib/bats bats --tap $(bats_suites)
+	$(Q)[ -n "$(bats_suites)" ] || { echo "ok 1 - bats # skip no suites"; exit 0; }; O=$(O) BATS_LIB_PATH=/usr/lib/bats bats --tap $(bats_suites)
 .PHONY: check check-vm check-clang check-san check-bats
