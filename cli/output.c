@@ -25,7 +25,7 @@ int fail(enum exit_code code, const char *thing, const char *remedy, const char 
     va_list ap;
 
     fflush(stdout);
-    fprintf(stderr, "nestctl: %s: ", thing);
+    fprintf(stderr, "nestctl: %s: ", *thing ? thing : "''");
     va_start(ap, reason);
     vfprintf(stderr, reason, ap);
     va_end(ap);

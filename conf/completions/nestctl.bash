@@ -17,6 +17,7 @@ _nestctl() {
         [undo]='--root= --dry-run --yes --list'
         [monitor]=''
         [collect]='--root='
+        [guest]='--root= --dry-run --yes --file= --extension= --mode= --model= --now'
     )
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} option='' verb='' i
 
@@ -25,9 +26,9 @@ _nestctl() {
         option=$previous current=''
     elif [[ $previous == '=' ]]; then
         option=${COMP_WORDS[COMP_CWORD - 2]}
-    elif [[ $current == --*=* ]]; then
+    elif [[ $current == *=* ]]; then
         option=${current%%=*} current=${current#*=}
-    elif [[ $previous == --root || $previous == --host || $previous == -H ]]; then
+    elif [[ $previous == --@(root|host|file|extension|mode|model) || $previous == -[Hf] ]]; then
         option=$previous
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -38,6 +39,10 @@ _nestctl() {
     done
 
     case $option in
+    --file | -f) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    --extension) _nestctl_words 'vmx svm' "$current" ;;
+    --mode) _nestctl_words 'host-passthrough host-model custom' "$current" ;;
+    --model) ;;
     --root) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     --host | -H) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current") ;;
     '') _nestctl_plain ;;
@@ -53,9 +58,12 @@ _nestctl_plain() {
     elif [[ -z $verb ]]; then
         _nestctl_words "${!options[*]}" "$current"
     elif [[ $verb == enable ]]; then
-        _nestctl_words "${features//[[:space:]]/= }=" "$current"
+        # shellcheck disable=SC2086 # words
+        _nestctl_words "$(printf '%s= ' $features)" "$current"
     elif [[ $verb == collect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    elif [[ $verb == guest && $previous == guest ]]; then
+        _nestctl_words 'list show expose hide undo diff' "$current"
     elif [[ $verb == undo ]]; then
         _nestctl_words "$(nestctl undo --list --quiet --no-pager 2>/dev/null | awk 'NR > 1 { print $1 }')" "$current"
     fi
