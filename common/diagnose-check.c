@@ -26,7 +26,7 @@ static const struct { const char *code, *title; enum needs needs; } rows[_CHECK_
 
 static bool skipped(const struct host_facts *f, const struct verdict *v, enum check_id id) {
     return (rows[id].needs == NEEDS_X86 && !f->x86) || (rows[id].needs == NEEDS_CAPABLE && !v->capable) ||
-           (id == CHECK_MODULE && f->extension == EXTENSION_NONE) ||
+           (id == CHECK_MODULE && f->extension == EXTENSION_NONE) || (id == CHECK_NESTED && !v->enabled) ||
            (id == CHECK_EXITS && f->extension == EXTENSION_SVM);
 }
 

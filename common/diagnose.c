@@ -144,7 +144,7 @@ static bool is_on(const struct host_facts *f, enum feature_id id) {
 static bool will_be_on(const struct host_facts *f, enum feature_id id) {
     const struct feature_facts *ff = host_feature(f, id);
 
-    if (!ff || !ff->parameter)
+    if (!ff || (!ff->parameter && f->vendor_module.n_parameters > 0))
         return false;
     return deciding_option(f, ff->feature->parameter) ? ff->boot == TRISTATE_YES : ff->kernel_default;
 }
@@ -244,9 +244,8 @@ static void judge_nested(struct judge *j) {
 
     if (f->extension == EXTENSION_NONE || masked(f) || f->vendor_module.state == MODULE_ABSENT)
         return;
-    if (!nested->parameter) {
-        if (f->vendor_module.n_parameters > 0)
-            say(j, R_NO_NESTED_PARAMETER, "%s of kernel %s has no parameter \"nested\"", j->module, strempty(f->kernel));
+    if (!nested->parameter && f->vendor_module.n_parameters > 0) {
+        say(j, R_NO_NESTED_PARAMETER, "%s of kernel %s has no parameter \"nested\"", j->module, strempty(f->kernel));
         return;
     }
     o = deciding_option(f, "nested");
@@ -302,7 +301,7 @@ static void judge_options(struct judge *j) {
         if (f->vendor_module.name && streq(o->module, f->vendor_module.name))
             judge_option(j, o);
     FOREACH_ARRAY(ff, f->features, f->n_features) {
-        const struct module_option *o = ff->parameter ? deciding_option(f, ff->feature->parameter) : NULL;
+        const struct module_option *o = ff->feature->parameter ? deciding_option(f, ff->feature->parameter) : NULL;
 
         if (o && ff->boot == TRISTATE_UNKNOWN)
             say(j, R_OPTION_REFUSED, "%s: %s=%s is no value that %s takes", PLACE(o), o->parameter, strempty(o->value), j->module);

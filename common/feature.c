@@ -33,9 +33,10 @@ const struct feature features[] = {
     { FEATURE_APICV, EXTENSION_VMX, "apicv", "enable_apicv", "apicv", SINCE(5, 6),
       "interrupts are delivered to guests by hardware, also to the guest hypervisor",
       .kernel_default = true, .msr = PINBASED, .msr_bit = ALLOWED_1(7) },
-    { FEATURE_VPID, EXTENSION_VMX, "vpid", "vpid", "vpid", ALWAYS,
+    /* KVM does without VPID where there is no INVVPID; where there is, there is VPID. */
+    { FEATURE_VPID, EXTENSION_VMX, "vpid", "vpid", "invvpid", SINCE(5, 6),
       "the TLB survives the switches between host, guest and nested guest",
-      .kernel_default = true, .msr = PROCBASED2, .msr_bit = ALLOWED_1(5) },
+      .kernel_default = true, .msr = EPT_VPID, .msr_bit = 32 },
     { FEATURE_UNRESTRICTED_GUEST, EXTENSION_VMX, "unrestricted_guest", "unrestricted_guest", "unrestricted_guest",
       SINCE(5, 6), "real mode and unpaged protected mode run in hardware; boot loaders of nested guests need it",
       NEEDS(EPT), .kernel_default = true, .msr = PROCBASED2, .msr_bit = ALLOWED_1(7) },

@@ -92,14 +92,14 @@ static enum settable settable(const struct feature_facts *ff, const struct modul
 /* What the last option given on disk makes of a parameter. */
 static int probe_boot(struct probe *p, struct feature_facts *ff) {
     const struct host_facts *f = p->facts;
-    const char *type = ff->parameter->type, *current = ff->parameter->value;
+    const char *type = ff->parameter ? ff->parameter->type : NULL, *current = ff->parameter ? ff->parameter->value : NULL;
 
     /* Without modinfo the value in sysfs tells: only a bool is shown as a letter. */
     if (!type && current)
         type = streq(current, "Y") || streq(current, "N") ? "bool" : "int";
     FOREACH_ARRAY(o, f->options, f->n_options) {
         if (!o->effective || !streq(o->module, f->vendor_module.name) ||
-            !text_same_name(o->parameter, ff->parameter->name))
+            !text_same_name(o->parameter, ff->feature->parameter))
             continue;
         ff->boot = parameter_is_on(type, o->value);
         if (ff->boot == TRISTATE_UNKNOWN)
@@ -147,11 +147,10 @@ int probe_features(struct probe *p) {
             ff->hardware = TRISTATE_NO;
             ff->hardware_masked = true;
         }
-        if (ff->parameter) {
+        if (ff->parameter)
             ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
-            if ((r = probe_boot(p, ff)) < 0)
-                return r;
-        }
+        if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters) && (r = probe_boot(p, ff)) < 0)
+            return r;
         ff->settable = settable(ff, &f->vendor_module);
         f->n_features++;
     }

@@ -228,7 +228,9 @@ int probe_modinfo(struct probe *p, struct module_facts *m, const char *path) {
     if (r == -ENOENT || (r == 0 && m->n_parameters == 0))
         r = modinfo_from_file(p, m, path);
     if (r == -EPROTONOSUPPORT)
-        return probe_warn(p, "%s: compressed module in a dump, its parameters are not known", path);
+        return probe_warn(p, "%s: its parameters are not known: in a dump only an uncompressed module is read", path);
+    if (r == -ENOPKG)
+        return probe_warn(p, "%s: its parameters are not known, because libkmod is not installed", path);
     return r < 0 ? probe_warn_unreadable(p, path, r) : 0;
 }
 
