@@ -205,15 +205,26 @@ static int undo(const struct guest_doc *d, const struct guest_mark *m, struct gu
     return 0;
 }
 
+/* Does the document say what is wished? */
+static bool fulfilled(const struct guest_doc *d, const struct guest_wish *w) {
+    switch (w->action) {
+    case GUEST_EXPOSE:
+        return guest_doc_nest(d, w->extension) == NEST_CONFIGURED;
+    case GUEST_HIDE:
+        return guest_doc_nest(d, w->extension) == NEST_NO;
+    case GUEST_UNDO:
+        break;
+    }
+    return d->mark == XML_NONE;
+}
+
 /* Reads the result as libvirt would and checks that it says what was wished. */
 static int verify(const struct guest_result *result, const struct guest_wish *w, char **why) {
     _cleanup_guest_doc_ struct guest_doc d = {};
     int r = guest_doc_open(result->text, result->len, &d, NULL);
     if (r == -ENOMEM)
         return r;
-    if (r < 0 || (w->action == GUEST_UNDO && d.mark != XML_NONE) ||
-        (w->action == GUEST_EXPOSE && guest_doc_nest(&d, w->extension) != NEST_CONFIGURED) ||
-        (w->action == GUEST_HIDE && guest_doc_nest(&d, w->extension) != NEST_NO))
+    if (r < 0 || !fulfilled(&d, w))
         return refuse(why, -ENOTRECOVERABLE, "the rewritten document does not say what was wished, so it was discarded: "
                                              "please report this with the document");
     return 0;
@@ -242,7 +253,7 @@ static int apply_again(const char *raw, size_t len, const struct guest_doc *d, c
     int r = undo(d, m, &base, &clean, why);
     if (r < 0)
         return r;
-    if (clean && wish_equal(&m->wish, w))
+    if (clean && wish_equal(&m->wish, w) && fulfilled(d, w))
         return unchanged(raw, len, "already so", ret);
     if ((r = guest_doc_open(base.text, base.len, &original, why)) < 0 ||
         (r = apply(&original, w, &result, why)) < 0)

@@ -96,7 +96,8 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, con
     };
     bool ok = e.name != XML_NONE && (!uri || e.uri != XML_NONE);
     /* libxml2: five pointers an attribute: local name, prefix, URI, begin and end of the value */
-    for (const xmlChar **a = attributes, **end = attributes + 5 * (size_t)n_attributes; a < end; a += 5) {
+    for (int i = 0; i < n_attributes; i++) {
+        const xmlChar **a = attributes + 5 * i;
         struct xml_attr attr = {
             .name = pool_add_name(doc, a[0]),
             .uri = a[2] ? pool_add_name(doc, a[2]) : XML_NONE,
@@ -259,7 +260,7 @@ size_t xml_count(const struct xml_doc *doc, uint32_t parent, const char *uri, co
 }
 
 const char *xml_attr(const struct xml_doc *doc, uint32_t elem, const char *name) {
-    if (elem == XML_NONE)
+    if (elem == XML_NONE || doc->elems[elem].n_attrs == 0)
         return NULL;
     const struct xml_elem *e = &doc->elems[elem];
     FOREACH_ARRAY(a, doc->attrs + e->attrs, e->n_attrs)

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
-#define FOREACH_ARRAY(i, array, n) for (typeof((array)[0]) *i = (array), *_end_##i = i + (n); i < _end_##i; i++)
+/* An empty array may be NULL, to which not even 0 may be added. */
+#define FOREACH_ARRAY(i, array, n)                                                                           \
+    for (typeof((array)[0]) *i = (array), *_end_##i = (n) ? i + (n) : i; i < _end_##i; i++)
 
 #define _cleanup_(f)  __attribute__((cleanup(f)))
 #define _printf_(f, a) __attribute__((format(printf, f, a)))

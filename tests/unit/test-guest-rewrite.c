@@ -295,6 +295,14 @@ static void test_changed_by_others(void **state) {
     assert_int_equal(guest_rewrite(hidden, strlen(hidden), &undo, &g, NULL), 0);
     assert_int_equal(nest(&g), NEST_NO);
 
+    /* It was required before nestd, so nothing of <cpu> is kept; then they take it out. */
+    const char *required = DOMAIN("  <cpu mode='host-model'><feature policy='require' name='svm'/></cpu>\n");
+    _cleanup_free_ char *marked = expose_as(required, CPU_KEEP, NULL, &len);
+    _cleanup_free_ char *taken = replace(marked, "<feature policy='require' name='svm'/>", "");
+    _cleanup_guest_result_ struct guest_result i = {};
+    assert_int_equal(guest_rewrite(taken, strlen(taken), &expose, &i, NULL), 0);
+    assert_int_equal(nest(&i), NEST_CONFIGURED);
+
     /* They have put something beside our mark: <metadata> stays for it. */
     _cleanup_free_ char *beside = replace(exposed, "</metadata>", "<x:y xmlns:x='urn:x'/></metadata>");
     _cleanup_guest_result_ struct guest_result h = {};
