@@ -112,8 +112,8 @@ bool param_value_passable(const char *value) {
 }
 
 int params_format(const struct params *p, char **ret) {
-    _cleanup_fclose_ FILE *f = NULL;
     _cleanup_free_ char *s = NULL;
+    _cleanup_fclose_ FILE *f = NULL;
     size_t size;
 
     if (!(f = open_memstream(&s, &size)))

@@ -26,6 +26,8 @@ const char *on_off(bool on);
 /* The contributor that decides PARAMETER at the next load, NULL: none does. */
 const struct module_option *option_effective(const struct host_facts *facts, const char *module, const char *parameter);
 bool option_is_later(const struct module_option *o); /* is it read after /etc/modprobe.d/nestd.conf? */
+/* Is something that F depends on switched in the running module? */
+bool needs_changed(const struct build *b, const struct feature *f);
 /* The new /etc/modprobe.d/nestd.conf. */
 int plan_options_file(const struct build *b, char **ret);
 /* What to give the module when it is loaded, and what must be read back then. */

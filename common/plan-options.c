@@ -60,8 +60,8 @@ static int write_options_line(FILE *f, const struct build *b, const char *module
 }
 
 int plan_options_file(const struct build *b, char **ret) {
-    _cleanup_fclose_ FILE *f = NULL;
     _cleanup_free_ char *text = NULL;
+    _cleanup_fclose_ FILE *f = NULL;
     const char *const modules[] = {b->facts->vendor_module.name, "kvm", "kvm_intel", "kvm_amd", "nestvmx"};
     size_t size;
     int r;
@@ -98,7 +98,7 @@ static const struct feature_facts *feature_of_parameter(const struct host_facts 
     return NULL;
 }
 
-static bool needs_changed(const struct build *b, const struct feature *f) {
+bool needs_changed(const struct build *b, const struct feature *f) {
     for (enum feature_id id = 0; id < _FEATURE_MAX; id++) {
         const struct target *t = build_target(b, id);
         const struct feature *needed = feature_by_id(f->extension, id);

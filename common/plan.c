@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan-build.h"
 
+#include "journal.h"
 #include "params.h"
 #include "text.h"
 
@@ -41,15 +42,6 @@ static bool wants_something_on(const struct wish *wish) {
     return false;
 }
 
-/* SDM 3C 24.7 (IA32_FEATURE_CONTROL: bit 0 lock, bit 2 VMX outside SMX); APM 2 15.30.1 (VM_CR: bit 4 SVMDIS). */
-static bool firmware_disabled(const struct host_facts *facts) {
-    const typeof(facts->msr.msr[0]) *fc = &facts->msr.msr[MSR_FEATURE_CONTROL], *vm_cr = &facts->msr.msr[MSR_AMD_VM_CR];
-
-    if (facts->vendor == VENDOR_INTEL)
-        return fc->valid && (fc->value & 5) == 1;
-    return vm_cr->valid && (vm_cr->value & 1 << 4);
-}
-
 static int check_host_can(struct build *b) {
     const struct host_facts *f = b->facts;
     const struct module_facts *m = &f->vendor_module;
@@ -64,9 +56,12 @@ static int check_host_can(struct build *b) {
         if (f->n_cpus_without_extension > 0)
             return conclude(b, PLAN_UNSUPPORTED, "every CPU must have it: look at the firmware setup",
                             "%u of %u CPUs have neither vmx nor svm", f->n_cpus_without_extension, f->n_cpus);
-        if (firmware_disabled(f))
+        if (f->xen_dom0)
+            return conclude(b, PLAN_UNSUPPORTED, NULL, "this is Xen's control domain: Xen owns the virtualization extension");
+        if (f->masked_extension != EXTENSION_NONE)
             return conclude(b, PLAN_UNSUPPORTED, "switch it on in the firmware setup, then power the machine off and on",
-                            "the firmware switched %s off and locked it", f->vendor == VENDOR_INTEL ? "VMX" : "SVM");
+                            "the CPU has %s, but the firmware switched it off",
+                            f->masked_extension == EXTENSION_VMX ? "VMX" : "SVM");
         if (f->virtualized)
             return conclude(b, PLAN_UNSUPPORTED, "expose vmx or svm to it on its own host, then restart it",
                             "this machine is a guest (%s) whose CPUs were given neither vmx nor svm",
@@ -122,28 +117,46 @@ static int resolve(struct build *b, enum feature_id id, bool on) {
     return 0;
 }
 
+static bool option_says(const struct module_option *o, bool on) {
+    return param_value_equal(o->value, on ? "1" : "0");
+}
+
+/* What options and kernel make of it when the module is loaded. */
+static bool is_on_at_load(const struct host_facts *facts, const struct feature_facts *f) {
+    const struct module_option *o =
+        f->parameter ? option_effective(facts, facts->vendor_module.name, f->parameter->name) : NULL;
+
+    return f->hardware != TRISTATE_NO && (o ? option_says(o, true) : f->kernel_default);
+}
+
+/* Is the feature on, or would it be if the module were loaded now? */
+static bool feature_is_on(const struct host_facts *facts, const struct feature_facts *f) {
+    return facts->vendor_module.state == MODULE_AVAILABLE ? is_on_at_load(facts, f) : f->current != TRISTATE_NO;
+}
+
+static bool will_be_on(const struct build *b, const struct feature_facts *f) {
+    const struct target *t = build_target(b, f->feature->id);
+
+    if (t)
+        return t->on;
+    return needs_changed(b, f->feature) ? is_on_at_load(b->facts, f) : feature_is_on(b->facts, f);
+}
+
 /* kvm_intel and kvm_amd silently clear a parameter whose base is off; refuse rather than fail at the reading back. */
 static int check_needs(struct build *b) {
     FOREACH_ARRAY(t, b->targets, b->n_targets)
         for (enum feature_id id = 0; t->on && id < _FEATURE_MAX; id++) {
             const struct feature_facts *needed = host_feature(b->facts, id);
-            const struct target *also = build_target(b, id);
             _cleanup_free_ char *hint = NULL;
 
-            if (!(t->facts->feature->needs & FEATURE_BIT(id)) || !needed || (also && also->on))
-                continue;
-            if (!also && needed->current != TRISTATE_NO)
+            if (!(t->facts->feature->needs & FEATURE_BIT(id)) || !needed || will_be_on(b, needed))
                 continue;
             if (!(hint = text_format("ask for %s=on with it", needed->feature->name)))
                 return -ENOMEM;
             return conclude(b, PLAN_UNSUPPORTED, hint, "%s needs %s, which %s off", t->facts->feature->name,
-                            needed->feature->name, also ? "is to be switched" : "is");
+                            needed->feature->name, build_target(b, id) ? "is to be switched" : "is");
         }
     return 0;
-}
-
-static bool option_says(const struct module_option *o, bool on) {
-    return param_value_equal(o->value, on ? "1" : "0");
 }
 
 static bool have_own_option(const struct host_facts *facts, const char *parameter) {
@@ -161,7 +174,7 @@ static bool needs_file(const struct build *b, const struct target *t) {
 
     if (b->wish->runtime_only || facts->vendor_module.state == MODULE_BUILTIN)
         return false;
-    if (o ? option_says(o, t->on) : feature_kernel_default(t->facts->feature, facts->kernel) == t->on)
+    if (o ? option_says(o, t->on) : t->facts->kernel_default == t->on)
         return b->wish->persistent && !have_own_option(facts, parameter);
     return true;
 }
@@ -299,10 +312,29 @@ static int refresh_and_verify(struct build *b, const char *expected) {
     return expected ? plan_add_verify(b->plan, module, NULL, expected) : add_plain_verify(b, module);
 }
 
+/* An "install" line replaces loading by a command, often one that does nothing: not ours to run, nor to overrule. */
+static int check_install_lines(struct build *b, const char *module) {
+    int r;
+
+    FOREACH_ARRAY(d, b->facts->directives, b->facts->n_directives)
+        if (d->kind == DIRECTIVE_INSTALL && text_same_name(d->module, module) &&
+            (r = strings_push(&b->plan->blockers, &b->plan->n_blockers,
+                              text_format("%s:%u (install %s %s)", d->path, d->line, d->module, d->text))) < 0)
+            return r;
+    if (b->plan->n_blockers == 0)
+        return 0;
+    steps_free(TAKE_PTR(b->plan->steps), b->plan->n_steps);
+    b->plan->n_steps = 0;
+    return conclude(b, PLAN_BLOCKED, "remove that line", "%s cannot be loaded as usual: modprobe.d has a command for it",
+                    module);
+}
+
 static int reload_steps(struct build *b, const char *module, bool loaded) {
     _cleanup_free_ char *old = NULL, *new = NULL, *expected = NULL;
     int r;
 
+    if ((r = check_install_lines(b, module)) != 0)
+        return r;
     if ((loaded && (r = plan_current_options(b->facts, &old)) < 0) ||
         (r = plan_load_options(b, &new, &expected)) < 0 ||
         (r = plan_add_reload(b->plan, b->facts, old, new,
@@ -398,7 +430,7 @@ void wish_enable_defaults(const struct host_facts *facts, struct wish *wish) {
         const struct feature_facts *f = host_feature(facts, profitable[i]);
         const struct module_option *o;
 
-        if (!f || !f->parameter || f->hardware != TRISTATE_YES || f->current != TRISTATE_NO ||
+        if (!f || !f->parameter || f->hardware != TRISTATE_YES || feature_is_on(facts, f) ||
             wish->features[profitable[i]] != WANTED_KEEP)
             continue;
         o = option_effective(facts, facts->vendor_module.name, f->parameter->name);

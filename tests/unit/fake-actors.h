@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Included by the one file of a test program that wants fakes behind actor.h: definitions here keep the linker from
+ * taking the real ones out of the library. */
+#pragma once
+
+#include "actor.h"
+#include "tests/unit/fake-machine.h"
+
+bool actor_may_change(const struct sysroot *root) {
+    return fake_may_change(root);
+}
+
+int actor_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message) {
+    return fake_module_load(root, module, options, ret_message);
+}
+
+int actor_module_unload(const struct sysroot *root, const char *module) {
+    return fake_module_unload(root, module);
+}
+
+int actor_parameter_set(const struct sysroot *root, const char *module, const char *name, const char *value) {
+    return fake_parameter_set(root, module, name, value);
+}
+
+int actor_settle(const struct sysroot *root, const char *path, unsigned msec) {
+    return fake_settle(root, path, msec);
+}
+
+int actor_node_restore(const struct sysroot *root, const char *path, mode_t mode, uid_t uid, gid_t gid) {
+    return fake_node_restore(root, path, mode, uid, gid);
+}
+
+int actor_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n) {
+    return fake_module_users(root, module, ret, ret_n);
+}
+
+int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
+    return fake_libvirt_refresh(root, parameters, ret_note);
+}

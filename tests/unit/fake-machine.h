@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A machine made of files whose kernel, udev and libvirt are ours: for tests of what changes a host. Everything it is
+ * lives in its directory, so that it outlives a process that was killed. Every call to the outside is an event; one of
+ * them can be made to fail, or to be the last thing that the process does. */
+#pragma once
+
+#include "apply.h"
+#include "facts.h"
+
+struct fake_parameter {
+    const char *name, *type, *value; /* VALUE: the kernel's default, as it is printed */
+    const char *needs;               /* reads N while this one does */
+    bool writable;
+};
+
+struct fake_machine {
+    char *dir;
+    struct sysroot *root;
+};
+
+void fake_new(struct fake_machine *m);
+void fake_free(struct fake_machine *m);
+/* Loads kvm_intel as at boot, with the options on disk. */
+void fake_boot(struct fake_machine *m);
+/* The machine's hardware lacks what this parameter stands for. */
+void fake_lacks(struct fake_machine *m, const char *parameter);
+void fake_put(struct fake_machine *m, const char *path, const char *text, mode_t mode);
+bool fake_has(struct fake_machine *m, const char *path);
+char *fake_parameter(struct fake_machine *m, const char *name); /* NULL: not loaded; the caller frees */
+/* Somebody uses, or no longer uses, the module. */
+void fake_use(struct fake_machine *m, bool used);
+/* All that a change may touch, as text: modprobe.d with its files and modes, the module and its parameters, /dev/kvm,
+ * what is pending. Two equal snapshots, the same machine. The caller frees. */
+char *fake_snapshot(struct fake_machine *m);
+unsigned fake_changes(struct fake_machine *m); /* in the undo list, not undone */
+
+enum fake_kind { FAKE_LOAD, FAKE_UNLOAD, FAKE_SET, FAKE_SETTLE, FAKE_NODE, FAKE_USERS, FAKE_REFRESH, FAKE_WRITE, FAKE_FSYNC,
+                 FAKE_RENAME, FAKE_UNLINK, _FAKE_KIND_MAX };
+extern const char *const fake_kinds[];
+
+/* What shall happen, in this process and its children. Events are counted from 0. */
+struct fake_fault {
+    enum { FAULT_NONE, FAULT_KILL_BEFORE, FAULT_KILL_AFTER, FAULT_FAIL, FAULT_FAIL_FROM } what;
+    unsigned at;
+    int error; /* of FAULT_FAIL: positive errno */
+};
+extern struct fake_fault fake_fault;
+extern unsigned fake_events;                 /* so far */
+extern enum fake_kind fake_log[4096];        /* their kinds */
+extern void (*fake_hook)(enum fake_kind kind); /* called before each; NULL: nothing */
+
+/* The other side of actor.h; tests/unit/fake-actors.h puts it there. */
+bool fake_may_change(const struct sysroot *root);
+int fake_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message);
+int fake_module_unload(const struct sysroot *root, const char *module);
+int fake_parameter_set(const struct sysroot *root, const char *module, const char *name, const char *value);
+int fake_settle(const struct sysroot *root, const char *path, unsigned msec);
+int fake_node_restore(const struct sysroot *root, const char *path, mode_t mode, uid_t uid, gid_t gid);
+int fake_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n);
+int fake_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
+/* Counts an event of the C library; -1 with errno set: it shall fail. */
+int fake_libc(enum fake_kind kind);
+void fake_after(void);
