@@ -79,6 +79,7 @@ deps:
 .PHONY: deps
 
 include common/build.mk daemon/build.mk cli/build.mk kmod/build.mk
+include debian/build.mk
 include tests/build.mk $(wildcard tests/*/build.mk)
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
