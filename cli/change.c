@@ -13,6 +13,7 @@ struct way {
     sd_bus *bus;
     struct host host;
     struct plan *plan;
+    bool nothing_to_undo;
 };
 
 static void way_done(struct way *way) {
@@ -66,6 +67,16 @@ static int new_call(sd_bus *bus, const char *method, const struct request *reque
     return r;
 }
 
+/* An unknown ID is an error; that nothing is left to undo is a plan without steps. */
+static int no_such_change(struct way *way, const char *id, struct json_object **ret) {
+    struct plan nothing = {.verdict = PLAN_NOTHING, .message = (char *)"nothing is left to undo"};
+
+    if (id)
+        return fail(EXIT_USAGE, id, "'nestctl undo --list' shows what can be undone", "no such change");
+    way->nothing_to_undo = true;
+    return plan_to_json(&nothing, ret) < 0 ? fail_errno(-ENOMEM, "undo", NULL) : EXIT_DONE;
+}
+
 static int plan_by_bus(struct way *way, const struct options *options, const struct request *request,
                        struct json_object **ret) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -80,12 +91,9 @@ static int plan_by_bus(struct way *way, const struct options *options, const str
         r = sd_bus_message_read(reply, "s", &text);
     if (r >= 0)
         r = json_parse(text, ret);
+    if (r < 0 && streq(request->verb, "undo") && sd_bus_error_has_name(&error, NESTD_ERROR_INVALID))
+        return no_such_change(way, request->id, ret);
     return r < 0 ? bus_fail(options, "Plan", &error, r) : EXIT_DONE;
-}
-
-static int no_such_change(const char *id) {
-    return fail(id ? EXIT_FAILED : EXIT_DONE, id ? id : "undo", "'nestctl undo --list' shows what can be undone",
-                id ? "no such change" : "nothing is left to undo");
 }
 
 static int plan_directly(struct way *way, const struct options *options, const struct request *request,
@@ -103,7 +111,7 @@ static int plan_directly(struct way *way, const struct options *options, const s
     else
         r = plan_host(host->facts, &wish, &way->plan);
     if (r == -ENOENT && streq(request->verb, "undo"))
-        return no_such_change(request->id);
+        return no_such_change(way, request->id, ret);
     if (r >= 0)
         r = plan_name_blockers(host->root, host->facts, way->plan);
     if (r >= 0)
@@ -231,8 +239,24 @@ static int dry_run(const struct options *options, struct json_object *plan) {
     else if (!options->quiet)
         put_plan(plan, stdout);
     put_result(options, plan, code);
+    if (!options->json && !options->quiet && streq(member_string(plan, "verdict"), "ready"))
+        puts("\nNothing was changed; without --dry-run it is done.");
     return code;
 }
+
+/* The plan says all there is to say: there is nothing to apply. */
+static int put_nothing(const struct options *options, struct json_object *plan) {
+    struct outcome outcome = {.message = (char *)member_string(plan, "message")};
+    _cleanup_json_ struct json_object *o = NULL;
+
+    if (outcome_to_json(&outcome, &o) < 0)
+        return fail_errno(-ENOMEM, "undo", NULL);
+    if (options->json)
+        put_json(o);
+    put_result(options, o, EXIT_DONE);
+    return EXIT_DONE;
+}
+
 
 /* What a killed run left behind is put right before anything is planned. */
 static int recover_first(const struct options *options, const struct request *request) {
@@ -272,6 +296,8 @@ int change_run(const struct options *options, const struct request *request) {
         return r;
     if (options->dry_run)
         return dry_run(options, plan);
+    if (way.nothing_to_undo)
+        return put_nothing(options, plan);
     if (!options->quiet)
         put_plan(plan, stderr);
     if (!confirmed(options, plan))

@@ -48,13 +48,9 @@ put() {
 make_host() {
     local dir=$1 cpu release=6.1.0-test name
     for cpu in 0 1; do
-        cat <<EOF
-processor	: $cpu
-vendor_id	: AuthenticAMD
-model name	: AMD EPYC Test Processor
-flags		: fpu vme de pse tsc msr svm npt nrip_save avic vgif v_vmsave_vmload
-
-EOF
+        printf '%s\t: %s\n' processor $cpu vendor_id AuthenticAMD 'cpu family' 23 'model name' 'AMD EPYC Test Processor' \
+            flags 'fpu vme de pse tsc msr svm npt nrip_save avic vgif v_vmsave_vmload'
+        echo
     done | put "$dir/proc/cpuinfo"
     put "$dir/proc/cmdline" <<<'BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet secret=hunter2 kvm.ignore_msrs=1'
     put "$dir/proc/sys/kernel/hostname" <<<host1
