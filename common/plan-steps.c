@@ -44,15 +44,16 @@ int plan_add_step(struct plan *plan, enum step_kind kind, const char *target, co
     return r;
 }
 
-static int add_settle(struct plan *plan, const struct host_facts *facts) {
+static int add_settle(struct plan *plan, const struct host_facts *facts, bool gone) {
     const struct dev_kvm_facts *kvm = &facts->dev_kvm;
     _cleanup_free_ char *node = NULL;
 
     if (kvm->exists && kvm->is_char &&
         !(node = text_format("%04o %u %u", (unsigned)kvm->mode, (unsigned)kvm->uid, (unsigned)kvm->gid)))
         return -ENOMEM;
-    return plan_add_step(plan, STEP_SETTLE, "/dev/kvm", node, node,
-                         strdup(node ? "udev makes the device again; it must have the owner and the mode it had" :
+    return plan_add_step(plan, STEP_SETTLE, "/dev/kvm", node, gone ? NULL : node,
+                         strdup(gone ? "udev takes the device away" :
+                                node ? "udev makes the device again; it must have the owner and the mode it had" :
                                        "udev makes the device"));
 }
 
@@ -63,13 +64,11 @@ int plan_add_reload(struct plan *plan, const struct host_facts *facts, const cha
 
     if (before && (r = plan_add_step(plan, STEP_UNLOAD_MODULE, module, before, NULL, strdup(why))) < 0)
         return r;
-    if (!after)
-        return 0;
-    if ((r = plan_add_step(plan, STEP_LOAD_MODULE, module, NULL, after,
+    if (after && (r = plan_add_step(plan, STEP_LOAD_MODULE, module, NULL, after,
                            strdup(before ? "with the new values; every other parameter keeps the one it has now" :
                                            why))) < 0)
         return r;
-    return add_settle(plan, facts);
+    return add_settle(plan, facts, !after);
 }
 
 int plan_add_refresh(struct plan *plan, bool parameters) {

@@ -119,12 +119,14 @@ static int load(const struct sysroot *root, const char *module, const char *opti
     return fail(f, r, text_format("%s could not be loaded: %s", module, message ? message : strerror(-r)));
 }
 
-/* BEFORE: "MODE UID GID" as plan-steps.c writes it, or NULL. */
+/* BEFORE: "MODE UID GID" as plan-steps.c writes it, or NULL. NODE NULL: the module is gone and its device with it. */
 static int settle(const struct sysroot *root, const char *node, const char *before, struct failure *f) {
     unsigned mode, uid, gid;
     int r = actor_settle(root, node, SETTLE_MSEC);
     struct stat st;
 
+    if (!node)
+        return 0;
     if (r == -ETIMEDOUT && sysroot_stat(root, node, &st) >= 0)
         r = 0; /* udev is busy with something else; the device is there */
     if (r < 0)
@@ -186,7 +188,7 @@ static int make_step(const struct sysroot *root, struct entry *e, const struct s
     case STEP_LOAD_MODULE:
         return load(root, s->target, s->after, f);
     case STEP_SETTLE:
-        return settle(root, s->target, s->before, f);
+        return settle(root, steps_find(e->steps, e->n_steps, STEP_LOAD_MODULE) ? s->target : NULL, s->before, f);
     case STEP_REFRESH_LIBVIRT:
         r = *note ? 0 : actor_libvirt_refresh(root, streq_ptr(s->after, "parameters"), note);
         return r < 0 ? fail(f, r, NULL) : 0;
@@ -195,6 +197,14 @@ static int make_step(const struct sysroot *root, struct entry *e, const struct s
     default:
         return fail(f, -EBADMSG, NULL);
     }
+}
+
+/* What a reader of the journal gets to see, though the disk may not have it yet. Made durable or not: everything is
+ * changed, so that recover() would come to the same end. */
+static bool journal_says(const struct sysroot *root, unsigned id, enum change_state state) {
+    _cleanup_entry_ struct entry *e = NULL;
+
+    return journal_load(root, id, &e) >= 0 && e->state == state;
 }
 
 int run_forward(const struct sysroot *root, struct entry *e, apply_progress_t progress, void *userdata, char **note,
@@ -212,7 +222,7 @@ int run_forward(const struct sysroot *root, struct entry *e, apply_progress_t pr
             return r;
     }
     e->state = CHANGE_DONE;
-    if ((r = journal_store(root, e)) < 0) {
+    if ((r = journal_store(root, e)) < 0 && !journal_says(root, e->id, CHANGE_DONE)) {
         e->state = CHANGE_RUNNING;
         e->current = e->n_steps > 0 ? e->n_steps - 1 : 0;
         return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
@@ -291,6 +301,12 @@ static int restore_module(const struct sysroot *root, const char *module, const 
     return 1;
 }
 
+static bool journal_is_gone(const struct sysroot *root, unsigned id) {
+    _cleanup_entry_ struct entry *e = NULL;
+
+    return journal_load(root, id, &e) == -ENOENT;
+}
+
 int run_backward(const struct sysroot *root, struct entry *e, struct failure *f) {
     const struct step *unloaded = made(e, STEP_UNLOAD_MODULE), *loaded = made(e, STEP_LOAD_MODULE),
                       *settled = steps_find(e->steps, e->n_steps, STEP_SETTLE);
@@ -311,11 +327,11 @@ int run_backward(const struct sysroot *root, struct entry *e, struct failure *f)
         if ((r = restore_module(root, s->target, unloaded ? unloaded->before : NULL, f)) < 0)
             return r;
         /* Killed between load and settle, /dev/kvm may be there with the wrong owner although nothing is left to load. */
-        if (unloaded && settled && (r = settle(root, settled->target, settled->before, f)) < 0)
+        if (settled && (r = settle(root, unloaded ? settled->target : NULL, settled->before, f)) < 0)
             return r;
         (void)actor_libvirt_refresh(root, true, &note);
     }
-    if ((r = journal_remove(root, e->id)) < 0 && r != -ENOENT)
+    if ((r = journal_remove(root, e->id)) < 0 && !journal_is_gone(root, e->id))
         return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
     return 0;
 }
