@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Enable(), Disable(), Undo() and their jobs.
+# shellcheck disable=SC2030,SC2031,SC2154 # what bats does with subshells; bus.bash
 load bus
 
 setup() {
@@ -31,7 +32,7 @@ refuses() {
 @test "daemon: Disable() and Enable() reload the module; the properties are right when the job ends" {
     run call Disable 'a{sv}' 0
     assert_output 'o "/org/nestd1/job/1"'
-    wait_job 1 done
+    wait_job 1 'done'
     assert_equal "$(property NestedEnabled)" false
     assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" N
     assert_equal "$(job_property 1 Kind)" '"disable"'
@@ -39,18 +40,18 @@ refuses() {
     assert_equal "$(job_property 1 Error)" '""'
 
     call Enable 'a{sv}' 1 nested s on
-    wait_job 2 done
+    wait_job 2 'done'
     assert_equal "$(property NestedEnabled)" true
     assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" Y
 }
 
 @test "daemon: Undo() puts back what was, byte for byte" {
     call Disable 'a{sv}' 1 shadow_vmcs b false
-    wait_job 1 done
+    wait_job 1 'done'
     [ "$(snapshot)" != "$before" ]
     assert_equal "$(property NestedEnabled)" true
     call Undo 'a{sv}' 1 id s 1
-    wait_job 2 done
+    wait_job 2 'done'
     # the journal remembers; the machine is as it was
     assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(echo "$before" | grep -v /var/lib/nestd)"
     run call Undo 'a{sv}' 1 id s 77
@@ -60,7 +61,7 @@ refuses() {
 
 @test "daemon: what is so already is a job that is done, and changes nothing" {
     call Enable 'a{sv}' 1 nested b true
-    wait_job 1 done
+    wait_job 1 'done'
     job_property 1 Result | grep -F '\"id\":null'
     assert_equal "$(snapshot)" "$before"
 }
@@ -114,7 +115,7 @@ refuses() {
     run timeout 5 busctl --system call "${HOST[@]}" Describe
     assert_success
     rm "$dir/gate"
-    wait_job 1 done
+    wait_job 1 'done'
 }
 
 @test "daemon: Finished follows the last PropertiesChanged, which has all of it" {
@@ -122,7 +123,7 @@ refuses() {
     monitor=$!
     sleep 1
     call Disable 'a{sv}' 0
-    wait_job 1 done
+    wait_job 1 'done'
     retry grep -q '"Finished"' "$dir/signals"
     kill "$monitor"
     /usr/bin/python3 - "$dir/signals" <<'EOF'
@@ -162,7 +163,7 @@ EOF
     assert_equal "$(snapshot)" "$before"
     assert_equal "$(property NestedEnabled)" true
     call Disable 'a{sv}' 0
-    wait_job 2 done
+    wait_job 2 'done'
 }
 
 @test "daemon: a daemon that is killed says at its next start what became of the change" {
@@ -189,7 +190,7 @@ EOF
     for _ in $(seq 20); do
         call Enable 'a{sv}' 1 nested b true
     done
-    retry state_is 20 done
+    retry state_is 20 'done'
     run busctl --system get-property org.nestd1 /org/nestd1/job/4 org.nestd1.Job State
     assert_failure
     assert_equal "$(job_property 5 State)" '"done"'
