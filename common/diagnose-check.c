@@ -3,47 +3,63 @@
 #include "diagnose-codes.h"
 #include "text.h"
 
-/* A question is skipped when it makes no sense to ask: NEEDS_X86 anywhere but on x86, NEEDS_CAPABLE where nesting
- * is impossible. */
-enum needs { NEEDS_NOTHING, NEEDS_X86, NEEDS_CAPABLE };
-
-static const struct { const char *code, *title; enum needs needs; } rows[_CHECK_MAX] = {
-    [CHECK_CPU] = { "cpu", "CPU has VMX or SVM", NEEDS_NOTHING },
-    [CHECK_FIRMWARE] = { "firmware", "Firmware leaves it on", NEEDS_X86 },
-    [CHECK_CPUS_AGREE] = { "cpus-agree", "All CPUs agree", NEEDS_X86 },
-    [CHECK_OWNER] = { "owner", "No other hypervisor owns it", NEEDS_X86 },
-    [CHECK_MODULE] = { "module", "KVM module is loaded", NEEDS_X86 },
-    [CHECK_DEVICE] = { "device", "/dev/kvm can be used", NEEDS_NOTHING },
-    [CHECK_NESTED] = { "nested", "Nested guests are on", NEEDS_CAPABLE },
-    [CHECK_BOOT] = { "boot", "They stay on after a reboot", NEEDS_CAPABLE },
-    [CHECK_OPTIONS] = { "options", "Module options are consistent", NEEDS_NOTHING },
-    [CHECK_PAGING] = { "paging", "Two-level paging", NEEDS_CAPABLE },
-    [CHECK_EXITS] = { "exits", "Guest hypervisors need few exits", NEEDS_CAPABLE },
-    [CHECK_VULNERABILITIES] = { "vulnerabilities", "Guests cannot attack through the CPU", NEEDS_X86 },
-    [CHECK_LOCKDOWN] = { "lockdown", "Own modules can be loaded", NEEDS_X86 },
-    [CHECK_CONFIGURATION] = { "configuration", "Host is as nestd.conf wants it", NEEDS_NOTHING },
+static const struct { const char *code, *title; } rows[_CHECK_MAX] = {
+    [CHECK_CPU] = { "cpu", "CPU has VMX or SVM" },
+    [CHECK_FIRMWARE] = { "firmware", "Firmware leaves it on" },
+    [CHECK_CPUS_AGREE] = { "cpus-agree", "All CPUs agree" },
+    [CHECK_OWNER] = { "owner", "No other hypervisor owns it" },
+    [CHECK_MODULE] = { "module", "KVM module is loaded" },
+    [CHECK_DEVICE] = { "device", "/dev/kvm can be used" },
+    [CHECK_NESTED] = { "nested", "Nested guests are on" },
+    [CHECK_BOOT] = { "boot", "They stay on after a reboot" },
+    [CHECK_OPTIONS] = { "options", "Module options are consistent" },
+    [CHECK_PAGING] = { "paging", "Two-level paging" },
+    [CHECK_EXITS] = { "exits", "Guest hypervisors need few exits" },
+    [CHECK_VULNERABILITIES] = { "vulnerabilities", "Guests cannot attack through the CPU" },
+    [CHECK_LOCKDOWN] = { "lockdown", "Own modules can be loaded" },
+    [CHECK_CONFIGURATION] = { "configuration", "Host is as nestd.conf wants it" },
 };
 
-static bool skipped(const struct host_facts *f, const struct verdict *v, enum check_id id) {
-    return (rows[id].needs == NEEDS_X86 && !f->x86) || (rows[id].needs == NEEDS_CAPABLE && !v->capable) ||
-           (id == CHECK_MODULE && f->extension == EXTENSION_NONE) || (id == CHECK_NESTED && !v->enabled) ||
-           (id == CHECK_EXITS && f->extension == EXTENSION_SVM);
+static bool is_on(const struct host_facts *f, enum feature_id id) {
+    const struct feature_facts *ff = host_feature(f, id);
+
+    return ff && ff->current == TRISTATE_YES;
 }
 
-/* What a passed check is told by: a fact, where there is one to tell. */
+/* The fact that makes a row pass when no reason speaks against it; NULL: nothing is known, so it is skipped. */
 static const char *evidence(const struct host_facts *f, const struct verdict *v, enum check_id id) {
+    bool x86 = f->x86 && f->n_cpus > 0, has = f->extension != EXTENSION_NONE, capable = v->capable;
+
     switch (id) {
     case CHECK_CPU:
-        return extension_to_string(f->extension);
+        return has ? extension_to_string(f->extension) : NULL;
+    case CHECK_FIRMWARE:
+        return has ? "" : NULL;
+    case CHECK_CPUS_AGREE:
+    case CHECK_OWNER:
+        return x86 ? "" : NULL;
     case CHECK_MODULE:
-        return f->vendor_module.name;
+        return f->vendor_module.state >= MODULE_BUILTIN ? f->vendor_module.name : NULL;
+    case CHECK_DEVICE:
+        return f->dev_kvm.exists ? "" : NULL;
     case CHECK_NESTED:
-        return v->enabled ? "on" : "off";
+        return v->enabled ? "on" : NULL;
     case CHECK_BOOT:
-        return v->persistent ? "on" : "off";
-    default:
-        return "";
+        return v->persistent ? "on" : NULL;
+    case CHECK_PAGING:
+        return capable && is_on(f, FEATURE_EPT) ? host_feature(f, FEATURE_EPT)->feature->name : NULL;
+    case CHECK_EXITS:
+        return !capable ? NULL : is_on(f, FEATURE_SHADOW_VMCS) ? "shadow_vmcs" : is_on(f, FEATURE_VLS) ? "vls" : NULL;
+    case CHECK_VULNERABILITIES:
+        return f->n_vulnerabilities > 0 ? "" : NULL;
+    case CHECK_LOCKDOWN:
+        return f->lockdown || f->secure_boot == TRISTATE_NO ? "" : NULL;
+    case CHECK_OPTIONS:
+    case CHECK_CONFIGURATION:
+    case _CHECK_MAX:
+        break;
     }
+    return "";
 }
 
 static enum check_result result_of(enum reason_level level) {
@@ -65,16 +81,11 @@ static const struct reason *find_reason(const struct verdict *v, enum check_id i
 
 static int fill(const struct host_facts *f, const struct verdict *v, enum check_id id, struct check *c) {
     const struct reason *r = find_reason(v, id);
+    const char *fact = evidence(f, v, id);
 
-    *c = (struct check){ .code = rows[id].code, .title = rows[id].title, .result = CHECK_PASS };
-    if (!r || r->level == REASON_INFO) {
-        if (skipped(f, v, id) || (id == CHECK_CPU && f->extension == EXTENSION_NONE))
-            c->result = CHECK_SKIP;
-        c->detail = strdup(r ? r->message : c->result == CHECK_SKIP ? "" : evidence(f, v, id));
-    } else {
-        c->result = result_of(r->level);
-        c->detail = strdup(r->message);
-    }
+    *c = (struct check){ .code = rows[id].code, .title = rows[id].title };
+    c->result = r && r->level > REASON_INFO ? result_of(r->level) : fact ? CHECK_PASS : CHECK_SKIP;
+    c->detail = strdup(r ? r->message : strempty(fact));
     if (!c->detail || (r && r->hint && !(c->hint = strdup(r->hint))))
         return -ENOMEM;
     return 0;

@@ -161,8 +161,7 @@ static void judge_cpu(struct judge *j) {
     if (f->n_cpus == 0)
         say(j, R_NO_CPUINFO, "/proc/cpuinfo lists no CPU");
     else if (!f->x86)
-        say(j, R_NOT_X86, "this is %s%s: nested guests are managed on x86 only", f->arch ? "an " : "no x86 machine",
-            strempty(f->arch));
+        say(j, R_NOT_X86, "this machine is %s: nested guests are managed on x86 only", f->arch ? f->arch : "no x86");
     else if (f->n_cpus_without_extension > 0)
         say(j, R_CPUS_DISAGREE, "%u of %u CPUs lack vmx or svm", f->n_cpus_without_extension, f->n_cpus);
     else if (masked(f) && (f->msr.msr[MSR_FEATURE_CONTROL].valid || f->msr.msr[MSR_AMD_VM_CR].valid))
@@ -226,7 +225,7 @@ static void judge_device(struct judge *j) {
     const struct dev_kvm_facts *kvm = &f->dev_kvm;
     bool runs = f->extension != EXTENSION_NONE && module_runs(&f->vendor_module) && !masked(f);
 
-    if (kvm->exists && f->x86 && f->extension == EXTENSION_NONE && f->n_cpus > 0)
+    if (kvm->exists && f->x86 && f->extension == EXTENSION_NONE && !f->masked_extension && !f->n_cpus_without_extension)
         say(j, R_PARAVIRTUAL_KVM, "/dev/kvm exists, but the CPU shows neither vmx nor svm: this is a paravirtual KVM");
     if (runs && !kvm->exists)
         say(j, R_NO_DEV_KVM, "%s is there, but /dev/kvm is not", f->vendor_module.name);

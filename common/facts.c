@@ -58,13 +58,18 @@ int probe_line(struct probe *p, const char *path, char **ret) {
     return (*ret = text_clean(line, SIZE_MAX, TEXT_MAX)) ? 0 : -ENOMEM;
 }
 
-/* The kernel takes the flag away when firmware switched the extension off; CPUID and the lock still tell. */
+/* The kernel takes the flag away when firmware switched the extension off; CPUID still tells, and so do the capability
+ * registers (which some hypervisors answer with 0 for want of them). */
 static int find_masked(struct probe *p) {
     struct host_facts *f = p->facts;
-    bool feature_control = f->msr.msr[MSR_FEATURE_CONTROL].valid && f->msr.msr[MSR_VMX_BASIC].valid;
+    typeof(&f->msr.msr[0]) basic = f->msr.msr + MSR_VMX_BASIC;
 
-    if (f->extension == EXTENSION_NONE && f->n_cpus_without_extension == 0 && f->x86)
-        f->masked_extension = f->cpuid.extension ? f->cpuid.extension : feature_control ? EXTENSION_VMX : EXTENSION_NONE;
+    if (f->extension != EXTENSION_NONE || f->n_cpus_without_extension > 0 || !f->x86)
+        return 0;
+    if (f->cpuid.valid)
+        f->masked_extension = f->cpuid.extension;
+    else if (basic->valid && basic->value != 0)
+        f->masked_extension = EXTENSION_VMX;
     return 0;
 }
 

@@ -12,12 +12,15 @@ static const struct { uint32_t number; unsigned index; } capability_msrs[] = {
 /* What the capability MSRs say. One that faults while its neighbours can be read does not exist on this CPU: then
  * nothing of what it lists does (SDM 3D, A.3.3). */
 static enum tristate hardware_from_msr(const struct msr_facts *msr, const struct feature *feature) {
+    /* Never 0 on a CPU with VMX: such an answer comes from a hypervisor that ignores what it does not know. */
+    if (!msr->msr[MSR_VMX_BASIC].valid || msr->msr[MSR_VMX_BASIC].value == 0)
+        return TRISTATE_UNKNOWN;
     FOREACH_ARRAY(c, capability_msrs, ELEMENTSOF(capability_msrs)) {
         if (c->number != feature->msr)
             continue;
         if (msr->msr[c->index].valid)
             return msr->msr[c->index].value >> feature->msr_bit & 1 ? TRISTATE_YES : TRISTATE_NO;
-        return msr->msr[MSR_VMX_BASIC].valid ? TRISTATE_NO : TRISTATE_UNKNOWN;
+        return TRISTATE_NO;
     }
     return TRISTATE_UNKNOWN;
 }
@@ -89,24 +92,17 @@ static enum settable settable(const struct feature_facts *ff, const struct modul
     return m->state == MODULE_BUILTIN ? SETTABLE_BOOT : SETTABLE_RELOAD;
 }
 
-/* What the last option given on disk makes of a parameter. */
-static int probe_boot(struct probe *p, struct feature_facts *ff) {
-    const struct host_facts *f = p->facts;
+/* What the last option given on disk makes of a parameter; UNKNOWN also for a value that the kernel refuses. */
+static void probe_boot(const struct host_facts *f, struct feature_facts *ff) {
     const char *type = ff->parameter ? ff->parameter->type : NULL, *current = ff->parameter ? ff->parameter->value : NULL;
 
     /* Without modinfo the value in sysfs tells: only a bool is shown as a letter. */
     if (!type && current)
         type = streq(current, "Y") || streq(current, "N") ? "bool" : "int";
-    FOREACH_ARRAY(o, f->options, f->n_options) {
-        if (!o->effective || !streq(o->module, f->vendor_module.name) ||
-            !text_same_name(o->parameter, ff->feature->parameter))
-            continue;
-        ff->boot = parameter_is_on(type, o->value);
-        if (ff->boot == TRISTATE_UNKNOWN)
-            return probe_warn(p, "%s:%u: %s %s=%s: the kernel would refuse this value and not load the module", o->path,
-                              o->line, o->module, o->parameter, strempty(o->value));
-    }
-    return 0;
+    FOREACH_ARRAY(o, f->options, f->n_options)
+        if (o->effective && streq(o->module, f->vendor_module.name) &&
+            text_same_name(o->parameter, ff->feature->parameter))
+            ff->boot = parameter_is_on(type, o->value);
 }
 
 /* What is built in sees the kernel command line alone. */
@@ -127,11 +123,12 @@ int probe_features(struct probe *p) {
     struct host_facts *f = p->facts;
     enum extension extension = f->extension ? f->extension : f->masked_extension;
 
+    bool off = f->masked_extension || firmware_off(&f->msr, extension);
+
     if (f->vendor_module.state == MODULE_BUILTIN)
         discount_modprobe(f);
     FOREACH_ARRAY(row, features, n_features) {
         struct feature_facts *ff = f->features + f->n_features;
-        int r;
 
         if (row->extension != extension || extension == EXTENSION_NONE)
             continue;
@@ -143,15 +140,15 @@ int probe_features(struct probe *p) {
             .boot = TRISTATE_UNKNOWN,
             .kernel_default = feature_kernel_default(row, f->kernel),
         };
-        if (row->id == FEATURE_NESTED && (f->masked_extension || firmware_off(&f->msr, extension))) {
+        if (row->id == FEATURE_NESTED && off) {
             ff->hardware = TRISTATE_NO;
             ff->hardware_masked = true;
         }
         if (ff->parameter)
             ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
-        if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters) && (r = probe_boot(p, ff)) < 0)
-            return r;
-        ff->settable = settable(ff, &f->vendor_module);
+        if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters))
+            probe_boot(f, ff);
+        ff->settable = off ? SETTABLE_NO : settable(ff, &f->vendor_module);
         f->n_features++;
     }
     return 0;
