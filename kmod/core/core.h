@@ -44,6 +44,8 @@ struct nv_caps {
 	u32 pin, cpu, cpu2, exit, entry; /* controls vmcs01 starts with */
 	bool needs[NV_N_COUNT]; /* fields L1 has, by enum nv_needs */
 	u64 phys_mask; /* bits of a physical address that must be zero (above MAXPHYADDR) */
+	u8 shadow_rw[NV_NFIELDS], shadow_ro[NV_NFIELDS]; /* fields L1 has in its shadow VMCS */
+	u8 nrw, nro;
 };
 extern struct nv_caps nv_caps;
 
@@ -103,6 +105,7 @@ struct nv_cpuid {
 /* Hidden state in nv_vcpu.nested and the MMU: internal.h. */
 struct nv_nested;
 struct nv_mmu;
+struct nv_root;
 
 /* Register numbers as instructions encode them: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15. */
 enum { R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP, R_RSI, R_RDI, R_R8, R_R15 = 15 };
@@ -120,14 +123,19 @@ struct nv_vcpu {
 	bool hlt; /* waits for an event: KVM_MP_STATE_HALTED */
 	bool want_irq_window; /* kvm_run.request_interrupt_window */
 	bool user_vmcall; /* VMCALL by L1 goes to user space */
+	u64 cr2; /* linux/ loads it before the entry and saves it after the exit */
 	u64 cr8; /* TPR as the VMM keeps it (kvm_run.cr8) */
 	u64 apic_base;
 	struct nv_ux ux;
 	struct nv_cpuid *cpuid; /* set by linux/ (KVM_SET_CPUID2), sorted as given */
 	int ncpuid;
 	u64 tsc_offset; /* of L1: TSC(L1) = TSC(host) * tsc_ratio + offset; change it with nv_set_tsc_offset() */
+	u64 tsc_adjust;
 	struct nv_stats stats;
 
+	/* Internal: which bits of CR0 and CR4 L0 owns, and what it does to them in the hardware registers. */
+	u64 cr0_mask01, cr4_mask01, cr0_force, cr0_clear, cr4_force, cr4_clear;
+	u32 exc_bitmap01;
 	struct nv_nested *n;
 	struct nv_mmu *mmu;
 };
@@ -136,8 +144,12 @@ struct nv_vcpu {
 struct nv_vm {
 	void *mach; /* linux/'s own */
 	struct nv_vcpu *vcpu[NV_MAX_VCPUS]; /* by id; filled by nv_vcpu_init(), under the MMU lock */
-	struct nv_mmu *ept01; /* internal.h */
+	struct nv_root *ept01; /* internal.h */
 	void *msr_bitmap01; /* page; nv_pass_msr() */
+	u64 *zap_page; /* internal: scratch of nv_vm_zap() */
+#define NV_MAX_PASS 32
+	u16 pass_words[NV_MAX_PASS]; /* 64-bit words of msr_bitmap01 that are not all ones */
+	int npass;
 	struct nv_vm_stats stats;
 };
 
@@ -185,7 +197,7 @@ struct nv_sregs {
 	struct nv_seg seg[8]; /* ES CS SS DS FS GS LDTR TR */
 	u64 gdt_base, idt_base;
 	u16 gdt_limit, idt_limit;
-	u64 cr0, cr2, cr3, cr4, efer; /* cr2 is linux/'s: ignored */
+	u64 cr0, cr2, cr3, cr4, efer;
 };
 void nv_get_sregs(struct nv_vcpu *v, struct nv_sregs *s);
 int nv_set_sregs(struct nv_vcpu *v, const struct nv_sregs *s); /* -EINVAL */
@@ -203,7 +215,8 @@ bool nv_cpuid_lookup(struct nv_vcpu *v, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
 /*
  * Memory of [gpa, gpa + len) goes away or changes: removes it from every table of every vCPU before it returns; tables are
- * unlinked, flushed (mach_kick_sync), then freed. Does not sleep; takes the MMU lock.
+ * unlinked, flushed (mach_kick_sync, called under the MMU lock), then freed. Does not sleep; takes the MMU lock.
+ * The tables refill on demand, so linux/ may also call it with a range larger than needed.
  */
 void nv_vm_zap(struct nv_vm *vm, u64 gpa, u64 len);
 /* All pinned pages (struct nv_map) are let go at the next nv_prepare_entry(); with nv_vm_zap() when a slot is removed. */

@@ -96,6 +96,7 @@ void *mach_va(u64 hpa); /* only of pages from mach_alloc_page() */
 
 /* --- CPU --- */
 u64 mach_host_msr(u32 msr); /* a VMX capability MSR of this machine (all CPUs agree), or IA32_EFER, IA32_PAT... */
+u64 mach_phys_mask(void); /* bits a physical address may have: 2^MAXPHYADDR - 1, host and L1 alike */
 u64 mach_tsc(void);
 u32 mach_tsc_khz(void);
 /*
@@ -110,7 +111,10 @@ u64 mach_get_dr(struct nv_vcpu *v, int n);
 void mach_set_dr(struct nv_vcpu *v, int n, u64 val);
 /* Branch-predictor barrier between L2 and L1 (CVE-2022-2196), if the running kernel's mitigations ask for it. */
 void mach_barrier(struct nv_vcpu *v);
-/* Make another vCPU leave guest mode and return only when it has; a no-op for one that is not in guest mode. */
+/*
+ * Make another vCPU leave guest mode and return only when it has; nothing to do for one that is not in guest mode. Called
+ * under the MMU lock (so nv_commit_entry() never takes that lock).
+ */
 void mach_kick_sync(struct nv_vcpu *v);
 
 #endif

@@ -53,32 +53,27 @@ void nv_vmcs_flush(struct nv_vmcs *m)
 }
 
 /*
- * What a VM exit may change: exit information, the guest-state area, the valid bit of the injected event, and, where
- * used, the timer value. Fields that share a group with these and do not change cost one VMREAD more when needed.
+ * What a VM exit may change: exit information, the guest-state area, and "IA-32e mode guest" of the entry controls (28.3.1;
+ * unrestricted guests). The valid bit of the injected event is always cleared (28.2): the image is told so without a VMREAD. A field forgotten without need costs one VMREAD.
  */
-struct nv_fmap {
-	u64 w[NV_FWORDS];
+#define NV_IS_VOLATILE(group, f) \
+	((NV_G_##group) == NV_G_INFO || (NV_G_##group) == NV_G_HOT || (NV_G_##group) == NV_G_SEG || \
+	 (f) == F_ENTRY_CTL)
+#define NV_VBIT(group, f, word) ((NV_IS_VOLATILE(group, f) && (f) / 64 == (word)) ? NV_BIT((f) % 64) : 0)
+static const u64 nv_volatile[] = {
+#define NV_F(name_, enc_, group_, shadow_, needs_) NV_VBIT(group_, F_##name_, 0) |
+#include "vmcs_fields.h"
+#undef NV_F
+	0,
+#define NV_F(name_, enc_, group_, shadow_, needs_) NV_VBIT(group_, F_##name_, 1) |
+#include "vmcs_fields.h"
+#undef NV_F
+	0,
+#define NV_F(name_, enc_, group_, shadow_, needs_) NV_VBIT(group_, F_##name_, 2) |
+#include "vmcs_fields.h"
+#undef NV_F
+	0,
 };
-#define NV_VOLATILE(group, f) ((NV_G_##group == NV_G_INFO || NV_G_##group == NV_G_HOT || NV_G_##group == NV_G_SEG || (f) == F_ENTRY_INTR_INFO))
-static const struct nv_fmap nv_volatile = { {
-#define NV_F(name_, enc_, group_, shadow_, needs_) \
-	| ((NV_VOLATILE(group_, F_##name_) && F_##name_ / 64 == 0) ? NV_BIT(F_##name_ % 64) : 0)
-	0
-#include "vmcs_fields.h"
-#undef NV_F
-	,
-#define NV_F(name_, enc_, group_, shadow_, needs_) \
-	| ((NV_VOLATILE(group_, F_##name_) && F_##name_ / 64 == 1) ? NV_BIT(F_##name_ % 64) : 0)
-	0
-#include "vmcs_fields.h"
-#undef NV_F
-	,
-#define NV_F(name_, enc_, group_, shadow_, needs_) \
-	| ((NV_VOLATILE(group_, F_##name_) && F_##name_ / 64 == 2) ? NV_BIT(F_##name_ % 64) : 0)
-	0
-#include "vmcs_fields.h"
-#undef NV_F
-} };
 _Static_assert(NV_FWORDS == 3, "nv_volatile is written out by word");
 
 void nv_vmcs_exited(struct nv_vmcs *m)
@@ -86,5 +81,6 @@ void nv_vmcs_exited(struct nv_vmcs *m)
 	unsigned int w;
 
 	for (w = 0; w < NV_FWORDS; w++)
-		m->valid[w] &= ~nv_volatile.w[w];
+		m->valid[w] &= ~nv_volatile[w];
+	m->val[F_ENTRY_INTR_INFO] &= ~0x80000000ull;
 }

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events: what waits, who gets it (L1 by a VM exit, or the level that runs), in which order, and what was under way when an exit
+ * came (SDM 3C 26.2, 27.6, 28.2.4; 3A 6.15 for double faults).
+ */
+#include "internal.h"
+
+#define V(f) V12(v, f)
+
+/* ---- exceptions ---- */
+
+static bool contributory(u32 vec)
+{
+	return vec == 0 || (vec >= XV_TS && vec <= XV_GP);
+}
+
+/* SDM 3A table 6-5: what two exceptions together are. */
+static u32 combine(u32 first, u32 second)
+{
+	if (first == XV_DF && (contributory(second) || second == XV_PF))
+		return 0xff; /* triple fault */
+	if ((contributory(first) && contributory(second)) || (first == XV_PF && (contributory(second) || second == XV_PF)))
+		return XV_DF;
+	return second;
+}
+
+void nv_queue_exception(struct nv_vcpu *v, u8 vector, bool has_err, u32 err)
+{
+	struct nv_events *ev = &v->n->ev;
+	bool delivering = (ev->inj_info & INFO_VALID) && INFO_TYPE_OF(ev->inj_info) == EV_HW_EXC;
+	u32 vec = vector;
+
+	if (ev->exc.pending || delivering)
+		vec = combine(ev->exc.pending ? ev->exc.vector : ev->inj_info & INFO_VECTOR, vector);
+	if (vec == 0xff) {
+		nv_triple_fault(v);
+		return;
+	}
+	if (vec == XV_DF && vector != XV_DF) {
+		has_err = true;
+		err = 0;
+	}
+	if (delivering)
+		ev->inj_info = 0;
+	ev->exc = (struct nv_exc){ .pending = true, .has_err = has_err, .vector = (u8)vec, .err = err };
+}
+
+void nv_inject_ud(struct nv_vcpu *v)
+{
+	nv_queue_exception(v, XV_UD, false, 0);
+}
+
+void nv_inject_gp(struct nv_vcpu *v, u32 err)
+{
+	nv_queue_exception(v, XV_GP, true, err);
+}
+
+void nv_inject_pf(struct nv_vcpu *v, u64 addr, u32 err)
+{
+	nv_queue_exception(v, XV_PF, true, err);
+	v->n->ev.exc.payload = addr;
+}
+
+/* Two faults too many: L2's is L1's to handle, L1's ends the machine. */
+void nv_triple_fault(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	ev->exc.pending = false;
+	ev->inj_info = 0;
+	if (v->in_l2)
+		nv_vmexit(v, XR_TRIPLE, 0, 0, 0);
+	else
+		v->n->shutdown = true;
+}
+
+int nv_queue_interrupt(struct nv_vcpu *v, u8 vector)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	if (ev->irq)
+		return -EEXIST;
+	ev->irq = true;
+	ev->irq_vector = vector;
+	return 0;
+}
+
+void nv_queue_nmi(struct nv_vcpu *v)
+{
+	v->n->ev.nmi = true;
+}
+
+/* ---- what the exit interrupted ---- */
+
+void nv_save_vectoring(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+	u32 info = (u32)nv_get(v->cur, F_IDT_INFO);
+
+	if (!(info & INFO_VALID)) {
+		ev->inj_info = 0;
+		return;
+	}
+	/* Same layout as for injection, but for bit 12, which is undefined here. */
+	ev->inj_info = info & (INFO_VALID | (u32)INFO_ERR | INFO_TYPE | INFO_VECTOR);
+	if (info & INFO_ERR)
+		ev->inj_err = (u32)nv_get(v->cur, F_IDT_ERR);
+	if (INFO_TYPE_OF(info) >= EV_SW_INT)
+		ev->inj_len = (u32)nv_get(v->cur, F_EXIT_INSN_LEN);
+}
+
+/* ---- windows ---- */
+
+static bool interrupts_open(struct nv_vcpu *v)
+{
+	return (nv_get(v->cur, F_GUEST_RFLAGS) & FL_IF) && !(nv_get(v->cur, F_GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS));
+}
+
+/* An interrupt in L2 is L1's VM exit, whatever RFLAGS.IF says. */
+static bool irq_exits(struct nv_vcpu *v)
+{
+	return v->in_l2 && pin12(v, PIN_EXT_INT);
+}
+
+bool nv_irq_ready(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	if (ev->irq)
+		return false;
+	if (irq_exits(v))
+		return !v->n->run_pending;
+	return !(ev->inj_info & INFO_VALID) && !ev->exc.pending && interrupts_open(v);
+}
+
+bool nv_if_flag(struct nv_vcpu *v)
+{
+	return nv_get(v->cur, F_GUEST_RFLAGS) & FL_IF;
+}
+
+/* ---- posted interrupts (30.6), by software: L0 gives its notification vectors to nobody ---- */
+
+static void process_posted(struct nv_vcpu *v)
+{
+	struct nv_nested *n = v->n;
+	u64 *desc, status = nv_get(v->cur, F_GUEST_INTR_STATUS);
+	u32 i, top = 0;
+	u8 *apic = n->virt_apic.va;
+
+	if (n->virt_apic.gpa == NV_NOMAP || !nv_map_cached(v, &n->pi_desc, V(PI_DESC) & NV_PAGE_MASK))
+		return;
+	desc = (u64 *)((u8 *)n->pi_desc.va + (V(PI_DESC) & 0xfc0));
+	__atomic_fetch_and(&desc[4], ~1ull, __ATOMIC_SEQ_CST);
+	for (i = 0; i < 4; i++) {
+		u64 pir = __atomic_exchange_n(&desc[i], 0, __ATOMIC_SEQ_CST);
+
+		if (!pir)
+			continue;
+		__atomic_fetch_or((u32 *)(apic + 0x200 + 0x20 * i), (u32)pir, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or((u32 *)(apic + 0x210 + 0x20 * i), (u32)(pir >> 32), __ATOMIC_SEQ_CST);
+		top = i * 64 + 63 - (u32)__builtin_clzll(pir);
+	}
+	if (top > (status & 0xff))
+		nv_put(v->cur, F_GUEST_INTR_STATUS, (status & ~0xffull) | top);
+}
+
+/* ---- events that are L1's while L2 runs ---- */
+
+static bool l1_wants_exc(struct nv_vcpu *v, const struct nv_exc *e)
+{
+	bool hit = V(EXCEPTION_BITMAP) & NV_BIT(e->vector & 31);
+
+	if (e->vector == XV_PF)
+		hit ^= (e->err & V(PFEC_MASK)) != V(PFEC_MATCH);
+	return hit;
+}
+
+static bool posted_vector(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	return ev->irq && pin12(v, PIN_POSTED) && ev->irq_vector == V(POSTED_NV);
+}
+
+static void exit_for_irq(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+	u32 info = 0;
+
+	if (V(EXIT_CTL) & EXIT_ACK) {
+		info = INFO_MAKE(EV_EXT, ev->irq_vector);
+		ev->irq = false;
+	}
+	nv_vmexit(v, XR_EXT_INT, 0, info, 0);
+}
+
+static void exit_for_exc(struct nv_vcpu *v)
+{
+	struct nv_exc e = v->n->ev.exc;
+
+	v->n->ev.exc.pending = false;
+	nv_vmexit(v, XR_EXC_NMI, e.payload, INFO_MAKE(EV_HW_EXC, e.vector) | (e.has_err ? (u32)INFO_ERR : 0), e.has_err ? e.err : 0);
+}
+
+/* Order of 6.9 and 26.2: exception, then NMI, then interrupt. */
+static void events_for_l1(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	ev->force_exit = false;
+	if (ev->exc.pending) {
+		if (l1_wants_exc(v, &ev->exc))
+			exit_for_exc(v);
+		return;
+	}
+	if (posted_vector(v)) {
+		ev->irq = false;
+		process_posted(v);
+	}
+	if (!(ev->nmi && pin12(v, PIN_NMI)) && !(ev->irq && pin12(v, PIN_EXT_INT)))
+		return;
+	if (v->n->run_pending) {
+		/* What L1 injects is delivered by its VM entry; the event exits after that, before L2's first instruction. */
+		ev->force_exit = true;
+		return;
+	}
+	if (ev->nmi && pin12(v, PIN_NMI)) {
+		ev->nmi = false;
+		nv_vmexit(v, XR_EXC_NMI, 0, INFO_MAKE(EV_NMI, XV_NMI), 0);
+		/* 28.5.5: an exit caused by an NMI leaves NMIs blocked. */
+		nv_put(v->cur, F_GUEST_INTERRUPTIBILITY, INTR_NMI);
+		return;
+	}
+	exit_for_irq(v);
+}
+
+/* ---- injection ---- */
+
+static void inject(struct nv_vcpu *v, u32 info, u32 err, u32 len)
+{
+	struct nv_vmcs *m = v->cur;
+
+	nv_put(m, F_ENTRY_INTR_INFO, info);
+	if (info & INFO_ERR)
+		nv_put(m, F_ENTRY_EXC_ERR, err);
+	if (INFO_TYPE_OF(info) >= EV_SW_INT)
+		nv_put(m, F_ENTRY_INSN_LEN, len);
+	v->stats.injected++;
+}
+
+static void inject_exc(struct nv_vcpu *v)
+{
+	struct nv_exc *e = &v->n->ev.exc;
+	/* No error codes in real mode (27.2.1.3). */
+	bool err = e->has_err && (nv_get(v->cur, F_GUEST_CR0) & C0_PE);
+
+	e->pending = false;
+	if (e->vector == XV_PF)
+		v->cr2 = e->payload;
+	if (e->vector == XV_DB)
+		mach_set_dr(v, 6, (mach_get_dr(v, 6) & ~0xfull) | e->payload);
+	/* Faults push RF = 1 (SDM 3B 17.3.1.1); #DB as a trap does not, and is not queued here as a fault. */
+	if (e->vector != XV_DB)
+		nv_put(v->cur, F_GUEST_RFLAGS, nv_get(v->cur, F_GUEST_RFLAGS) | FL_RF);
+	/* Blocking by STI or MOV SS ends with the instruction that faulted. */
+	inject(v, INFO_MAKE(EV_HW_EXC, e->vector) | (err ? (u32)INFO_ERR : 0), e->err, 0);
+}
+
+/* Delivery of an event met an exception, which goes first: the event waits again. INT n is executed again by itself. */
+static void requeue(struct nv_events *ev)
+{
+	if (INFO_TYPE_OF(ev->inj_info) == EV_EXT && !ev->irq) {
+		ev->irq = true;
+		ev->irq_vector = (u8)ev->inj_info;
+	} else if (INFO_TYPE_OF(ev->inj_info) == EV_NMI) {
+		ev->nmi = true;
+	}
+	ev->inj_info = 0;
+}
+
+static void inject_waiting(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+	struct nv_vmcs *m = v->cur;
+	u64 blocked;
+
+	if ((ev->inj_info & INFO_VALID) && ev->exc.pending)
+		requeue(ev);
+	if (ev->inj_info & INFO_VALID) {
+		/* An NMI that was being delivered blocks NMIs already; to deliver it again the blocking must not be there. */
+		if (INFO_TYPE_OF(ev->inj_info) == EV_NMI && !v->n->run_pending)
+			nv_put(m, F_GUEST_INTERRUPTIBILITY, nv_get(m, F_GUEST_INTERRUPTIBILITY) & ~INTR_NMI);
+		inject(v, ev->inj_info, ev->inj_err, ev->inj_len);
+		return;
+	}
+	if (ev->exc.pending) {
+		inject_exc(v);
+		return;
+	}
+	if (!ev->nmi && !ev->irq)
+		return;
+	blocked = nv_get(m, F_GUEST_INTERRUPTIBILITY);
+	if (ev->nmi && !(blocked & (INTR_NMI | INTR_MOV_SS | INTR_STI))) {
+		ev->nmi = false;
+		inject(v, INFO_MAKE(EV_NMI, XV_NMI), 0, 0);
+		return;
+	}
+	if (ev->irq && !irq_exits(v) && interrupts_open(v)) {
+		ev->irq = false;
+		inject(v, INFO_MAKE(EV_EXT, ev->irq_vector), 0, 0);
+	}
+}
+
+static void set_windows(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+	struct nv_vmcs *m = v->cur;
+	u64 ctl = m->val[F_CPU_CTL], base = v->in_l2 ? V(CPU_CTL) & (CPU_INTR_WINDOW | CPU_NMI_WINDOW) : 0;
+
+	if ((ev->irq || v->want_irq_window) && !irq_exits(v))
+		base |= CPU_INTR_WINDOW;
+	if (ev->nmi && (nv_caps.pin & PIN_VNMI))
+		base |= CPU_NMI_WINDOW;
+	nv_put(m, F_CPU_CTL, (ctl & ~(CPU_INTR_WINDOW | CPU_NMI_WINDOW)) | base);
+}
+
+static bool wakes(struct nv_vcpu *v)
+{
+	struct nv_events *ev = &v->n->ev;
+
+	return ev->nmi || ev->exc.pending || (ev->inj_info & INFO_VALID) ||
+	       (ev->irq && (irq_exits(v) || (nv_get(v->cur, F_GUEST_RFLAGS) & FL_IF)));
+}
+
+int nv_events_before_entry(struct nv_vcpu *v)
+{
+	if (v->in_l2)
+		events_for_l1(v);
+	if (v->want_irq_window && nv_irq_ready(v)) {
+		v->ux.type = NV_UX_IRQ_WINDOW;
+		return NV_USER;
+	}
+	if (v->hlt) {
+		if (!wakes(v)) {
+			v->ux.type = NV_UX_HLT;
+			return NV_USER;
+		}
+		v->hlt = false;
+	}
+	inject_waiting(v);
+	set_windows(v);
+	return NV_RESUME;
+}
+
+/* ---- RIP past an instruction ---- */
+
+bool nv_skip_insn(struct nv_vcpu *v)
+{
+	struct nv_vmcs *m = v->cur;
+	u64 rip = nv_get(m, F_GUEST_RIP) + nv_get(m, F_EXIT_INSN_LEN);
+	u64 intr = nv_get(m, F_GUEST_INTERRUPTIBILITY);
+
+	nv_put(m, F_GUEST_RIP, nv_long64(v) ? rip : (u32)rip);
+	if (intr & (INTR_STI | INTR_MOV_SS))
+		nv_put(m, F_GUEST_INTERRUPTIBILITY, intr & ~(INTR_STI | INTR_MOV_SS));
+	if (!(nv_get(m, F_GUEST_RFLAGS) & FL_TF))
+		return false;
+	/* The trap that the skipped instruction would have ended with (bit 14: BS). */
+	nv_put(m, F_GUEST_PENDING_DBG, nv_get(m, F_GUEST_PENDING_DBG) | NV_BIT(14));
+	return true;
+}
