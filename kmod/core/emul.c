@@ -310,14 +310,14 @@ static bool decode(struct nv_vcpu *v, struct insn *d)
 	case 0x88:
 	case 0x8a:
 		d->size = d->dest_size = 1;
-		/* fall through */
+		nv_fallthrough;
 	case 0x89:
 	case 0x8b:
 		d->write = op <= 0x89;
 		return skip_modrm(d);
 	case 0xc6:
 		d->size = 1;
-		/* fall through */
+		nv_fallthrough;
 	case 0xc7:
 		d->write = d->imm = true;
 		if (!skip_modrm(d) || d->reg & 7)

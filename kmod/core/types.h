@@ -25,6 +25,7 @@ typedef int32_t s32;
 typedef int64_t s64;
 #endif
 
+#define nv_fallthrough __attribute__((__fallthrough__))
 #define NV_BIT(n) (1ULL << (n))
 #define NV_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define NV_PAGE_SIZE 4096ULL

@@ -352,6 +352,11 @@ u64 mach_host_msr(u32 msr)
 	return rdmsrl_safe(msr, &v) ? 0 : v;
 }
 
+u64 mach_phys_mask(void)
+{
+	return (1ULL << boot_cpu_data.x86_phys_bits) - 1;
+}
+
 u64 mach_tsc(void)
 {
 	return rdtsc();
