@@ -106,7 +106,7 @@ void nv_request_flush(struct nv_vcpu *v, u32 what)
 
 u64 nv_eptp(struct nv_root *r)
 {
-	return mach_pa(r->top) | EPT_WB | EPTP_WALK4 | (r->ad && (nv_caps.hw[CAP_EPT_VPID] & EVC_AD) ? EPTP_AD : 0);
+	return mach_pa(r->top) | EPTP_WB | EPTP_WALK4 | (r->ad && (nv_caps.hw[CAP_EPT_VPID] & EVC_AD) ? EPTP_AD : 0);
 }
 
 /* Table pages are taken before the lock; a walk needs three at most. */

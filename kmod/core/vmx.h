@@ -140,6 +140,7 @@ enum { ACT_ACTIVE, ACT_HLT, ACT_SHUTDOWN, ACT_SIPI };
 #define EPT_A NV_BIT(8)
 #define EPT_D NV_BIT(9)
 #define EPT_WB (6ull << 3)
+#define EPTP_WB 6ull
 #define EPTP_WALK4 (3ull << 3)
 #define EPTP_AD NV_BIT(6)
 /* Exit qualification of a violation, table 28-7 */
