@@ -88,8 +88,11 @@ struct judge {
     struct verdict *v;
     const char *module;    /* the extension's, or "kvm" */
     const char *extension; /* "vmx" or "svm", the masked one included */
+    unsigned said[_R_MAX];
     int error;
 };
+
+#define REPETITIONS_MAX 16 /* of one reason: a file may be wrong in thousands of lines */
 
 static void say(struct judge *j, enum reason_id id, const char *format, ...) _printf_(3, 4);
 static void say(struct judge *j, enum reason_id id, const char *format, ...) {
@@ -97,7 +100,7 @@ static void say(struct judge *j, enum reason_id id, const char *format, ...) {
     struct reason r = { .code = reason_codes[id].code, .level = reason_codes[id].level };
     va_list ap;
 
-    if (j->error < 0)
+    if (j->error < 0 || j->said[id]++ >= REPETITIONS_MAX)
         return;
     va_start(ap, format);
     r.message = text_vformat(format, ap);

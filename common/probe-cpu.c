@@ -9,7 +9,7 @@
 #define HAVE_CPUID 1
 #endif
 
-#define CPUINFO_MAX (256 << 20) /* 8192 CPUs of 4 KiB each are 32 MiB */
+#define CPUINFO_MAX (64 << 20) /* 8192 CPUs of 4 KiB each are 32 MiB */
 #define BLANKS " \t"
 
 /* What is remembered of a CPU while its block of lines is read. */

@@ -34,6 +34,8 @@ static const char *known_module(const char *name) {
 
 static int add_option(struct origin *o, const char *module, const char *parameter, const char *value) {
     struct host_facts *f = o->probe->facts;
+    if (f->n_options >= OPTIONS_MAX)
+        return 0;
     struct module_option option = {
         .path = text_clean(o->path, SIZE_MAX, TEXT_MAX),
         .line = o->line,
@@ -48,10 +50,6 @@ static int add_option(struct origin *o, const char *module, const char *paramete
         list_grow(&f->options, f->n_options, sizeof(option)) < 0) {
         module_option_done(&option);
         return -ENOMEM;
-    }
-    if (f->n_options >= OPTIONS_MAX) {
-        module_option_done(&option);
-        return 0;
     }
     FOREACH_ARRAY(before, f->options, f->n_options)
         if (streq(before->module, module) && text_same_name(before->parameter, option.parameter))
@@ -103,6 +101,8 @@ static int add_options(struct origin *o, const char *module, char *rest) {
 
 static int add_directive(struct origin *o, enum directive_kind kind, const char *module, const char *rest) {
     struct host_facts *f = o->probe->facts;
+    if (f->n_directives >= OPTIONS_MAX)
+        return 0;
     struct module_directive d = {
         .kind = kind,
         .path = text_clean(o->path, SIZE_MAX, TEXT_MAX),
@@ -114,10 +114,6 @@ static int add_directive(struct origin *o, enum directive_kind kind, const char 
     if (!d.path || !d.module || !d.text || list_grow(&f->directives, f->n_directives, sizeof(d)) < 0) {
         module_directive_done(&d);
         return -ENOMEM;
-    }
-    if (f->n_directives >= OPTIONS_MAX) {
-        module_directive_done(&d);
-        return 0;
     }
     f->directives[f->n_directives++] = d;
     return 0;

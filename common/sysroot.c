@@ -181,8 +181,11 @@ int lines_open(const struct sysroot *root, const char *path, size_t max, struct 
 
     if (fd < 0)
         return fd;
-    /* The buffer need not be cleared. */
-    ret->fd = fd;
+    if (st.st_size > 0 && (uint64_t)st.st_size > max) {
+        close(fd);
+        return -EFBIG;
+    }
+    ret->fd = fd; /* the buffer need not be cleared */
     ret->left = max;
     ret->begin = ret->end = 0;
     ret->eof = ret->skipping = false;
