@@ -69,6 +69,25 @@ static struct json_object *reasons_array(const struct verdict *v) {
     return done(array, ok);
 }
 
+/* Who has a say in the module's options, in modprobe's order. */
+static struct json_object *option_object(const struct module_option *option) {
+    struct json_object *o = json_object_new_object();
+
+    return done(o, o && add_string(o, "path", option->path) && add_int(o, "line", option->line) &&
+                       add_string(o, "parameter", option->parameter) && add_string(o, "value", option->value) &&
+                       add_bool(o, "effective", option->effective));
+}
+
+static struct json_object *options_array(const struct host_facts *f) {
+    struct json_object *array = json_object_new_array();
+    bool ok = array;
+
+    for (size_t i = 0; ok && i < f->n_options; i++)
+        if (f->vendor_module.name && streq(f->options[i].module, f->vendor_module.name))
+            ok = append(array, option_object(f->options + i));
+    return done(array, ok);
+}
+
 static struct json_object *nested_object(const struct host_facts *f, const struct verdict *v) {
     struct json_object *o = json_object_new_object();
     const struct module_facts *m = &f->vendor_module;
@@ -76,7 +95,8 @@ static struct json_object *nested_object(const struct host_facts *f, const struc
     return done(o, o && add_bool(o, "capable", v->capable) && add_bool(o, "enabled", v->enabled) &&
                        add_bool(o, "persistent", v->persistent) && add_string(o, "module", m->name) &&
                        add_string(o, "module_state", module_state_to_string(m->state)) &&
-                       add_bool(o, "pending", v->pending) && add(o, "reasons", reasons_array(v)));
+                       add_bool(o, "pending", v->pending) && add(o, "reasons", reasons_array(v)) &&
+                       add(o, "options", options_array(f)));
 }
 
 static const char *current_string(const struct feature_facts *ff) {
@@ -88,11 +108,13 @@ static const char *current_string(const struct feature_facts *ff) {
 static struct json_object *feature_object(const struct feature_facts *ff, const struct conf *conf) {
     struct json_object *o = json_object_new_object();
     const struct feature *feature = ff->feature;
+    static const char *const defaults[] = { [TRISTATE_NO] = "off", [TRISTATE_YES] = "on", [TRISTATE_UNKNOWN] = "auto" };
     enum wanted wanted = conf ? conf->features[feature->id] : WANTED_KEEP;
 
     return done(o, o && add_string(o, "name", feature->name) && add_string(o, "parameter", feature->parameter) &&
                        add_string(o, "hardware", tristate_to_string(ff->hardware)) &&
                        add_string(o, "current", current_string(ff)) && add_string(o, "wanted", wanted_to_string(wanted)) &&
+                       add_string(o, "default", feature->parameter ? defaults[ff->kernel_default] : NULL) &&
                        add_string(o, "settable", settable_to_string(ff->settable)) &&
                        add_string(o, "effect", feature->effect));
 }

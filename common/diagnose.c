@@ -149,7 +149,8 @@ static bool will_be_on(const struct host_facts *f, enum feature_id id) {
 
     if (!ff || (!ff->parameter && f->vendor_module.n_parameters > 0))
         return false;
-    return deciding_option(f, ff->feature->parameter) ? ff->boot == TRISTATE_YES : ff->kernel_default;
+    return deciding_option(f, ff->feature->parameter) ? ff->boot == TRISTATE_YES
+                                                             : ff->kernel_default == TRISTATE_YES;
 }
 
 static bool masked(const struct host_facts *f) {
@@ -257,7 +258,7 @@ static void judge_nested(struct judge *j) {
         else if (o)
             say(j, R_NESTED_OFF, "%s runs with nested off, though %s wants it on: it was loaded before, or with other options",
                 j->module, PLACE(o));
-        else if (nested->kernel_default)
+        else if (nested->kernel_default == TRISTATE_YES)
             say(j, R_NESTED_OFF, "%s was loaded with nested off, which no file asks for", j->module);
         else
             say(j, R_NESTED_OFF, "%s has nested off, the default of kernel %s", j->module, strempty(f->kernel));

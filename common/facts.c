@@ -64,7 +64,8 @@ static int find_masked(struct probe *p) {
     struct host_facts *f = p->facts;
     typeof(&f->msr.msr[0]) basic = f->msr.msr + MSR_VMX_BASIC;
 
-    if (f->extension != EXTENSION_NONE || f->n_cpus_without_extension > 0 || !f->x86)
+    /* Xen, too, leaves CPUID as it is for its control domain. */
+    if (f->extension != EXTENSION_NONE || f->n_cpus_without_extension > 0 || !f->x86 || f->xen_dom0)
         return 0;
     if (f->cpuid.valid)
         f->masked_extension = f->cpuid.extension;

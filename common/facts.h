@@ -6,9 +6,6 @@
 #include "feature.h"
 #include "sysroot.h"
 
-enum tristate { TRISTATE_NO, TRISTATE_YES, TRISTATE_UNKNOWN };
-const char *tristate_to_string(enum tristate t); /* "no", "yes", "unknown" */
-
 enum vendor { VENDOR_NONE, VENDOR_INTEL, VENDOR_AMD, VENDOR_HYGON, VENDOR_OTHER, _VENDOR_MAX };
 const char *vendor_to_string(enum vendor v);
 
@@ -62,7 +59,7 @@ struct feature_facts {
     const struct parameter *parameter; /* NULL: this kernel's module has none */
     enum tristate current;        /* UNKNOWN: absent; a module that is not loaded has everything off */
     enum tristate boot;           /* what the options on disk make of it at the next load; UNKNOWN: kernel default */
-    bool kernel_default;          /* what it is without any option, if the hardware has it (feature.h) */
+    enum tristate kernel_default; /* what it is without any option (feature_kernel_default()) */
     enum settable settable;
 };
 

@@ -67,7 +67,7 @@ const struct feature features[] = {
       .kernel_default = true, .svm_edx = 1U << 0 },
     { FEATURE_APICV, EXTENSION_SVM, "avic", "avic", "avic", SINCE(4, 6),
       "interrupts are delivered to guests by hardware; KVM inhibits it while a guest runs nested guests", NEEDS(EPT),
-      .kernel_default = false, .svm_edx = 1U << 13 },
+      .kernel_default = false, .auto_since = SINCE(6, 18), .svm_edx = 1U << 13 },
     { FEATURE_IPIV, EXTENSION_SVM, "ipiv", "enable_ipiv", "avic", SINCE(4, 6),
       "guests send interrupts between their CPUs without an exit", NEEDS(APICV),
       .kernel_default = true, .svm_edx = 1U << 13 },
@@ -130,8 +130,12 @@ uint32_t kernel_version_code(const char *release) {
     return KERNEL_VERSION_CODE(major, minor);
 }
 
-bool feature_kernel_default(const struct feature *feature, const char *release) {
+enum tristate feature_kernel_default(const struct feature *feature, const char *release) {
     uint32_t version = kernel_version_code(release);
 
-    return version && version < feature->default_since ? !feature->kernel_default : feature->kernel_default;
+    if (version == 0)
+        version = UINT32_MAX;
+    if (feature->auto_since && version >= feature->auto_since)
+        return TRISTATE_UNKNOWN;
+    return feature->kernel_default == (version >= feature->default_since) ? TRISTATE_YES : TRISTATE_NO;
 }

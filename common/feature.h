@@ -5,6 +5,9 @@
 
 #include "macros.h"
 
+enum tristate { TRISTATE_NO, TRISTATE_YES, TRISTATE_UNKNOWN };
+const char *tristate_to_string(enum tristate t); /* "no", "yes", "unknown" */
+
 enum extension { EXTENSION_NONE, EXTENSION_VMX, EXTENSION_SVM, _EXTENSION_MAX };
 
 enum feature_id {
@@ -37,10 +40,10 @@ struct feature {
     uint32_t flag_since;   /* KERNEL_VERSION_CODE from which on the flag is shown, so that its absence means "no" */
     const char *effect;    /* one sentence: what it does for nested guests */
     uint32_t needs;        /* BIT(feature_id): what must be on for this one to be on (kvm_intel's own rules) */
-    /* The kernel's default for the parameter, from this version on (before it: the opposite); 0: always. Effective
-     * only where the hardware has it; distributions may differ. */
+    /* The kernel's default for the parameter, effective only where the hardware has it; distributions may differ. */
     bool kernel_default;
-    uint32_t default_since;
+    uint32_t default_since; /* KERNEL_VERSION_CODE before which it was the opposite; 0: never */
+    uint32_t auto_since;    /* ... from which on the kernel decides by the CPU; 0: never */
     /* Where an IA32_VMX_* capability MSR tells it: MSR number and bit, 0 where none does (SDM 3D, appendix A) */
     uint32_t msr;
     uint8_t msr_bit;
@@ -63,5 +66,6 @@ const char *extension_to_string(enum extension extension); /* "none", "vmx", "sv
 const char *extension_module(enum extension extension);
 /* "6.1.0-49-amd64" to KERNEL_VERSION_CODE(6, 1); 0 if it does not begin so. */
 uint32_t kernel_version_code(const char *release);
-/* What the kernel's source says the parameter is without an option; RELEASE NULL or strange: as in current kernels. */
-bool feature_kernel_default(const struct feature *feature, const char *release);
+/* What the kernel's source says the parameter is without an option; UNKNOWN: it depends on the CPU. RELEASE NULL or
+ * strange: as in current kernels. */
+enum tristate feature_kernel_default(const struct feature *feature, const char *release);

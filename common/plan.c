@@ -126,7 +126,7 @@ static bool is_on_at_load(const struct host_facts *facts, const struct feature_f
     const struct module_option *o =
         f->parameter ? option_effective(facts, facts->vendor_module.name, f->parameter->name) : NULL;
 
-    return f->hardware != TRISTATE_NO && (o ? option_says(o, true) : f->kernel_default);
+    return f->hardware != TRISTATE_NO && (o ? option_says(o, true) : f->kernel_default == TRISTATE_YES);
 }
 
 /* Is the feature on, or would it be if the module were loaded now? */
@@ -174,7 +174,7 @@ static bool needs_file(const struct build *b, const struct target *t) {
 
     if (b->wish->runtime_only || facts->vendor_module.state == MODULE_BUILTIN)
         return false;
-    if (o ? option_says(o, t->on) : t->facts->kernel_default == t->on)
+    if (o ? option_says(o, t->on) : t->facts->kernel_default == (t->on ? TRISTATE_YES : TRISTATE_NO))
         return b->wish->persistent && !have_own_option(facts, parameter);
     return true;
 }

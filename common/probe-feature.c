@@ -123,7 +123,9 @@ int probe_features(struct probe *p) {
     struct host_facts *f = p->facts;
     enum extension extension = f->extension ? f->extension : f->masked_extension;
 
-    bool off = f->masked_extension || firmware_off(&f->msr, extension);
+    /* A module that drives it proves it on: under TXT the lock looks different. */
+    bool off = f->masked_extension ||
+               (f->vendor_module.state != MODULE_LOADED && firmware_off(&f->msr, extension));
 
     if (f->vendor_module.state == MODULE_BUILTIN)
         discount_modprobe(f);

@@ -67,6 +67,8 @@ static void test_order(void **state) {
     temp_root_link(*state, "/dev/null", "/etc/nestd/nestd.conf.d/30-masked.conf");
     temp_root_puts(*state, "/usr/lib/nestd/nestd.conf.d/40-c.conf", "[Features]\npml=off\n");
     temp_root_puts(*state, "/etc/nestd/nestd.conf.d/40-c.conf", "");
+    temp_root_puts(*state, "/usr/lib/nestd/nestd.conf.d/60-d.conf", "[Guests]\nExpose=theirs\n");
+    temp_root_puts(*state, "/etc/nestd/nestd.conf.d/60-d.conf", "[Guests]\nExpose=ours\n");
     temp_root_puts(*state, "/etc/nestd/nestd.conf.d/50-editor.conf~", "[Features]\nnested=off\n");
     _cleanup_conf_ struct conf *c = load(*state);
 
@@ -75,6 +77,8 @@ static void test_order(void **state) {
     assert_int_equal(c->features[FEATURE_VGIF], WANTED_KEEP);
     assert_int_equal(c->features[FEATURE_EPT], WANTED_OFF);
     assert_int_equal(c->features[FEATURE_PML], WANTED_ON);
+    assert_string_equal(c->expose[0], "ours"); /* and once */
+    assert_null(c->expose[1]);
 }
 
 static void test_wrong_lines(void **state) {

@@ -46,10 +46,12 @@ static void test_kernel_default(void **state) {
 
     assert_int_equal(kernel_version_code("6.1.0-49-amd64"), KERNEL_VERSION_CODE(6, 1));
     assert_int_equal(kernel_version_code("zebra"), 0);
-    assert_false(feature_kernel_default(nested, "4.19.0-27-amd64"));
-    assert_true(feature_kernel_default(nested, "4.20.0"));
-    assert_true(feature_kernel_default(nested, NULL));
-    assert_false(feature_kernel_default(feature_by_name(EXTENSION_SVM, "avic"), "6.1.0"));
+    assert_int_equal(feature_kernel_default(nested, "4.19.0-27-amd64"), TRISTATE_NO);
+    assert_int_equal(feature_kernel_default(nested, "4.20.0"), TRISTATE_YES);
+    assert_int_equal(feature_kernel_default(nested, NULL), TRISTATE_YES);
+    const struct feature *avic = feature_by_name(EXTENSION_SVM, "avic");
+    assert_int_equal(feature_kernel_default(avic, "6.1.0"), TRISTATE_NO);
+    assert_int_equal(feature_kernel_default(avic, "6.18.2"), TRISTATE_UNKNOWN);
 }
 
 int main(void) {

@@ -83,6 +83,40 @@ static void test_read_proc(void **state) {
     assert_int_equal(sysroot_read(root, "/proc/cpuinfo", size - 1, &text, NULL), -EFBIG);
 }
 
+static void test_lines(void **state) {
+    _cleanup_sysroot_ struct sysroot *root = NULL;
+    static char text[100000];
+    struct lines lines;
+    char *line;
+
+    /* One line that is longer than the buffer, short ones around it, and no newline at the end. */
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "first\n\n", 7);
+    memcpy(text + 90000, "\nlast", 5);
+    temp_root_write(*state, "/f", text, 90005);
+    assert_int_equal(sysroot_open(*state, &root), 0);
+    assert_int_equal(lines_open(root, "/f", 90004, &lines), -EFBIG);
+    assert_int_equal(lines_open(root, "/f", sizeof(text), &lines), 0);
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_string_equal(line, "first");
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_string_equal(line, "");
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_int_equal(strspn(line, "x"), sizeof(lines.buf) - 1);
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_string_equal(line, "last");
+    assert_int_equal(lines_next(&lines, &line), 0);
+    lines_close(&lines);
+    /* A file that does not tell its size is read up to the limit. */
+    sysroot_free(root);
+    assert_int_equal(sysroot_open("/", &root), 0);
+    assert_int_equal(lines_open(root, "/proc/cpuinfo", 100, &lines), 0);
+    while (lines_next(&lines, &line) > 0)
+        ;
+    assert_int_equal(lines_next(&lines, &line), -EFBIG);
+    lines_close(&lines);
+}
+
 static void test_links(void **state) {
     _cleanup_sysroot_ struct sysroot *root = NULL;
     _cleanup_free_ char *text = NULL, *target = NULL;
@@ -160,7 +194,7 @@ static void test_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_open), T(test_read), T(test_read_proc), T(test_links), T(test_list), T(test_write),
+        T(test_open), T(test_read), T(test_read_proc), T(test_lines), T(test_links), T(test_list), T(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

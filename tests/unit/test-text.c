@@ -21,6 +21,7 @@ static void test_clean(void **state) {
     clean("a\tb\nc\x1B[31m\x7F", 100, "a b?c?[31m?");
     clean("\xC2\x9B" "31m", 100, "?31m");              /* C1 CSI */
     clean("\xC0\xAF \xED\xA0\x80 \xF5 \xFF", 100, "?? ??? ? ?"); /* overlong, surrogate, beyond Unicode */
+    clean("\xE0\x80\xAF \xF0\x80\x80\xAF \xF4\x90\x80\x80", 100, "??? ???? ????");
     clean("x\xE2\x82", 100, "x??");
     clean("xx\xE2\x82\xAC", 3, "xx"); /* never a part of a character */
     clean("xx\xE2\x82\xAC", 5, "xx\xE2\x82\xAC");
