@@ -180,7 +180,8 @@ int manager_run(struct manager *m) {
     if (r < 0)
         return r;
     for (;;) {
-        bool last = m->stopping && !manager_busy(m);
+        /* Whom polkit has not answered yet will get no answer; what a worker does is finished or taken back. */
+        bool last = m->stopping && !m->changing && tasks_running() == 0;
 
         r = sd_event_run(m->event, last ? 0 : UINT64_MAX);
         if (r < 0)

@@ -34,9 +34,9 @@ start_bus() {
   <include>$PWD/conf/org.nestd1.conf</include>
 </busconfig>
 EOF
+    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus # for what it starts, too
     dbus-daemon --config-file="$dir/bus.conf" --nofork --nopidfile --nosyslog 2>"$dir/bus.log" 3>&- &
     bus_pid=$!
-    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus
     retry test -S "$dir/bus"
     chmod 777 "$dir/bus"
 }

@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# How nestd starts, waits, sleeps and goes.
+# shellcheck disable=SC2030,SC2031,SC2154 # what bats does with subshells; bus.bash
+load bus
+
+setup() {
+    start_bus
+    new_host
+}
+
+teardown() {
+    stop_bus
+    rm -rf "$host"
+}
+
+configure() {
+    printf '%s\n' "$@" >"$host/etc/nestd/nestd.conf"
+}
+
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+wakeups() {
+    awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status"
+}
+
+@test "daemon: idle, it exits in good order, and the bus starts it again" {
+    configure '[Daemon]' IdleExitSec=1
+    cat >"$dir/services/org.nestd1.service" <<EOF
+[D-BUS Service]
+Name=org.nestd1
+Exec=$O/tests/fake-nestd --root $host
+EOF
+    start_nestd
+    retry gone "$nestd_pid"
+    stop_nestd
+    assert_equal "${nestd_status:-0}" 0
+    run busctl --system list --acquired
+    refute_output --partial org.nestd1
+    assert_equal "$(property Vendor)" '"intel"'
+}
+
+@test "daemon: calls keep it" {
+    configure '[Daemon]' IdleExitSec=2
+    start_nestd
+    for _ in 1 2 3 4 5 6 7 8; do
+        sleep 0.5
+        property Version
+    done
+    kill -0 "$nestd_pid"
+    retry gone "$nestd_pid"
+}
+
+@test "daemon: no call is lost when it goes" {
+    configure '[Daemon]' IdleExitSec=0
+    cat >"$dir/services/org.nestd1.service" <<EOF
+[D-BUS Service]
+Name=org.nestd1
+Exec=$O/tests/fake-nestd --root $host
+EOF
+    for _ in $(seq 40); do
+        run property Vendor
+        assert_output '"intel"'
+    done
+}
+
+@test "daemon: a change that waits keeps it, asleep: no wakeup at all; it is made when the last user goes" {
+    configure '[Daemon]' IdleExitSec=1
+    "$O/tests/fake-host" use "$host" yes
+    start_nestd
+    call Disable 'a{sv}' 1 when-idle b true
+    wait_job 1 'done'
+    job_property 1 Result | grep -F '\"pending\":true'
+    assert_equal "$(property Pending)" true
+    assert_equal "$(property NestedEnabled)" true
+    # the last call, the idle timer, and the looks at the module that follow the change (pending.c: 51 s in all)
+    sleep 55
+    first=$(wakeups)
+    sleep 10
+    assert_equal "$(wakeups)" "$first"
+
+    # somebody goes, but not the last
+    : <"$host/dev/kvm"
+    sleep 1
+    assert_equal "$(property Pending)" true
+    "$O/tests/fake-host" use "$host" no
+    : <"$host/dev/kvm"
+    retry property_is Pending false
+    assert_equal "$(property NestedEnabled)" false
+    assert_equal "$(job_property 2 Kind)" '"when-idle"'
+    retry gone "$nestd_pid"
+}
+
+@test "daemon: a change that waits survives nestd" {
+    "$O/tests/fake-host" use "$host" yes
+    start_nestd
+    call Disable 'a{sv}' 1 when-idle b true
+    wait_job 1 'done'
+    kill -KILL "$nestd_pid"
+    stop_nestd
+    start_nestd
+    assert_equal "$(property Pending)" true
+    grep -F 'waits for kvm_intel to become idle' "$dir/log"
+    "$O/tests/fake-host" use "$host" no
+    : <"$host/dev/kvm"
+    retry property_is Pending false
+    assert_equal "$(property NestedEnabled)" false
+}
+
+@test "daemon: Undo() forgets a change that waits" {
+    "$O/tests/fake-host" use "$host" yes
+    start_nestd
+    call Disable 'a{sv}' 1 when-idle b true
+    wait_job 1 'done'
+    call Undo 'a{sv}' 0
+    wait_job 2 'done'
+    assert_equal "$(property Pending)" false
+    "$O/tests/fake-host" use "$host" no
+    : <"$host/dev/kvm"
+    sleep 1
+    assert_equal "$(property NestedEnabled)" true
+}
+
+@test "daemon: at boot, OnDrift=verify says what is not as nestd.conf wants, once a boot, and changes nothing" {
+    configure '[Features]' nested=off shadow_vmcs=on
+    before=$(snapshot)
+    start_nestd
+    run cat "$dir/log"
+    assert_output --partial 'nested: nestd.conf wants it off, it is on'
+    refute_output --partial shadow_vmcs
+    assert_equal "$(snapshot)" "$before"
+    stop_nestd
+    start_nestd
+    run cat "$dir/log"
+    refute_output --partial 'nestd.conf wants'
+}
+
+@test "daemon: at boot, OnDrift=apply makes it so before it is ready" {
+    configure '[Boot]' OnDrift=apply '[Features]' nested=off
+    start_nestd
+    assert_equal "$(property NestedEnabled)" false
+    grep -F 'OnDrift=apply: nested=off' "$dir/log"
+}
+
+@test "daemon: at boot, OnDrift=apply leaves a module alone that is in use" {
+    configure '[Boot]' OnDrift=apply '[Features]' nested=off
+    "$O/tests/fake-host" use "$host" yes
+    before=$(snapshot)
+    start_nestd
+    assert_equal "$(snapshot)" "$before"
+    grep -F 'nested: nestd.conf wants it off, it is on' "$dir/log"
+}
+
+@test "daemon: at boot, OnDrift=ignore does not look" {
+    configure '[Boot]' OnDrift=ignore '[Features]' nested=off
+    start_nestd
+    run cat "$dir/log"
+    refute_output --partial nested
+    assert_equal "$(property NestedEnabled)" true
+}
+
+# systemd's side of sd_notify(3): what nestd says, in order.
+@test "daemon: it tells systemd READY, STATUS and STOPPING, and feeds the watchdog only while awake" {
+    configure '[Daemon]' IdleExitSec=1
+    "$O/tests/fake-host" use "$host" yes
+    /usr/bin/python3 - "$dir/notify" >"$dir/said" 3>&- <<'EOF' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(s.recv(4096).decode(), flush=True)
+EOF
+    listener=$!
+    retry test -S "$dir/notify"
+    chmod 777 "$dir/notify"
+    # nestd is started by a shell that execs it, so that WATCHDOG_PID can be its own
+    NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=2000000 start_nestd
+    retry grep -q '^READY=1' "$dir/said"
+    call Disable 'a{sv}' 1 when-idle b true
+    wait_job 1 'done'
+    retry grep -q '^STATUS=Waiting for kvm_intel' "$dir/said"
+    retry grep -q '^WATCHDOG=1' "$dir/said"
+    retry grep -q '^WATCHDOG_USEC=0' "$dir/said"
+    n=$(grep -c '^WATCHDOG=1' "$dir/said")
+    sleep 4
+    assert_equal "$(grep -c '^WATCHDOG=1' "$dir/said")" "$n"
+    property Version
+    retry grep -q '^WATCHDOG_USEC=2000000' "$dir/said"
+    stop_nestd
+    retry grep -q '^STOPPING=1' "$dir/said"
+    kill "$listener"
+}
