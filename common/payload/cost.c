@@ -177,6 +177,3 @@ void run_costs(void) {
     touch("shadow_populated_touch", POPULATED, false);
     touch("shadow_demand_touch", DEMAND, false);
 }
-
-void run_workload(void) {
-}
