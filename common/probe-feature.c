@@ -54,25 +54,38 @@ static enum tristate hardware(const struct probe *p, const struct feature *featu
     return TRISTATE_UNKNOWN;
 }
 
-/* kstrtobool(): the first letter decides, after 'o' the second. kstrtoint() with base 0. */
-enum tristate parameter_is_on(const char *type, const char *value) {
-    char *end;
-
-    if (!value)
-        return type && !streq(type, "bool") ? TRISTATE_UNKNOWN : TRISTATE_YES;
+/* kstrtobool(): the first letter decides, after 'o' the second. */
+static enum tristate bool_is_on(const char *value) {
     switch (*value | 0x20) {
-    case 'y': case 't':
+    case 'y': case 't': case '1':
         return TRISTATE_YES;
-    case 'n': case 'f':
+    case 'n': case 'f': case '0':
         return TRISTATE_NO;
     case 'o':
         return (value[1] | 0x20) == 'n' ? TRISTATE_YES : (value[1] | 0x20) == 'f' ? TRISTATE_NO : TRISTATE_UNKNOWN;
     }
+    return TRISTATE_UNKNOWN;
+}
+
+/* kstrtoint() with base 0: "nested=Y" keeps kvm_amd from being loaded. */
+static enum tristate int_is_on(const char *value) {
+    char *end;
+
     errno = 0;
     long number = strtol(value, &end, 0);
     if (end == value || *end || errno)
         return TRISTATE_UNKNOWN;
     return number ? TRISTATE_YES : TRISTATE_NO;
+}
+
+enum tristate parameter_is_on(const char *type, const char *value) {
+    bool is_bool = !type || streq(type, "bool");
+    enum tristate t;
+
+    if (!value)
+        return is_bool ? TRISTATE_YES : TRISTATE_UNKNOWN;
+    t = is_bool ? bool_is_on(value) : TRISTATE_UNKNOWN;
+    return t == TRISTATE_UNKNOWN && !(type && is_bool) ? int_is_on(value) : t;
 }
 
 static const struct parameter *module_parameter(const struct module_facts *m, const char *name) {
@@ -82,6 +95,15 @@ static const struct parameter *module_parameter(const struct module_facts *m, co
         if (streq(q->name, name))
             return q;
     return NULL;
+}
+
+/* kvm switches off, when it is loaded, what the CPU lacks (hardware_setup()), so that what is on is there. VMCS shadowing
+ * is looked at only for nested=1 (nested_vmx_hardware_setup()). */
+static bool proven_by_module(const struct host_facts *f, const struct feature_facts *ff) {
+    const struct feature_facts *nested = host_feature(f, FEATURE_NESTED);
+
+    return f->vendor_module.state == MODULE_LOADED && ff->current == TRISTATE_YES &&
+           (ff->feature->id != FEATURE_SHADOW_VMCS || (nested && nested->current == TRISTATE_YES));
 }
 
 static enum settable settable(const struct feature_facts *ff, const struct module_facts *m) {
@@ -148,6 +170,8 @@ int probe_features(struct probe *p) {
         }
         if (ff->parameter)
             ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
+        if (ff->hardware == TRISTATE_UNKNOWN && proven_by_module(f, ff))
+            ff->hardware = TRISTATE_YES;
         if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters))
             probe_boot(f, ff);
         ff->settable = off ? SETTABLE_NO : settable(ff, &f->vendor_module);
