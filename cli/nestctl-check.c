@@ -69,7 +69,7 @@ int verb_check(const struct options *options, int argc, char *argv[]) {
     n_fail = count(checks, "fail");
     if (options->json) {
         put_json(document);
-    } else {
+    } else if (!options->quiet) {
         r = put_table(checks, columns, ELEMENTSOF(columns));
         if (r < 0)
             return fail_errno(r, "check", NULL);

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""on-terminal.py COMMAND...: runs it on a pseudo-terminal of 24 lines and 100 columns, types $INPUT once the first
+output is there (\\x03 is Ctrl-C), and prints what came out. Exits with the command's code."""
+import fcntl
+import os
+import pty
+import select
+import struct
+import sys
+import termios
+
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
+typed = os.environ.get('INPUT', '').encode().decode('unicode_escape').encode()
+trigger = os.environ.get('INPUT_AFTER', '').encode()
+out = b''
+while select.select([fd], [], [], 60)[0]:
+    try:
+        data = os.read(fd, 65536)
+    except OSError:  # EIO: the other end is closed
+        break
+    out += data
+    if typed and trigger in out:
+        os.write(fd, typed)
+        typed = b''
+sys.stdout.buffer.write(out.replace(b'\r\n', b'\n'))
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
