@@ -12,7 +12,7 @@ int main(int argc, char *argv[]) {
     r = parse_command_line(argc, argv, &options, &verb, &n_arguments, &arguments);
     if (r != EXIT_DONE)
         return r;
-    output_begin(&options);
+    output_begin(&options, options.help || (verb && verb->pages));
     if (options.help)
         print_help(verb);
     else if (options.version)

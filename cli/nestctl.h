@@ -71,6 +71,7 @@ struct verb {
     int min_args, max_args; /* max_args -1: any number */
     /* The arguments after the verb. Returns an exit code. */
     int (*run)(const struct options *options, int argc, char *argv[]);
+    bool pages; /* its tables may be longer than a screen */
 };
 extern const struct verb verb_table[];
 extern const size_t n_verbs;
@@ -97,8 +98,8 @@ void say(const struct options *options, const char *format, ...) _printf_(2, 3);
 
 /* output.c */
 enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_GREY, _COLOUR_MAX };
-/* Decides once whether stdout takes colour, then starts the pager if stdout is a terminal and OPTIONS want one. */
-void output_begin(const struct options *options);
+/* Decides once whether stdout takes colour, then starts the pager if PAGES, stdout is a terminal and OPTIONS let it. */
+void output_begin(const struct options *options, bool pages);
 /* Flushes, waits for the pager; EXIT_FAILED when stdout could not be written, otherwise CODE. */
 int output_end(int code);
 bool output_is_terminal(void);

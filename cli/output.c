@@ -103,12 +103,12 @@ static void start_pager(void) {
     close(fd[1]);
 }
 
-void output_begin(const struct options *options) {
+void output_begin(const struct options *options, bool pages) {
     const char *term = getenv("TERM");
 
     terminal = isatty(STDOUT_FILENO);
     coloured = terminal && !*strempty(getenv("NO_COLOR")) && !options->json && term && !streq(term, "dumb");
-    if (terminal && !options->no_pager && !options->quiet && !options->json)
+    if (pages && terminal && !options->no_pager && !options->quiet && !options->json)
         start_pager();
 }
 

@@ -68,6 +68,11 @@ static size_t logical_line(const char *s, size_t size) {
     return n;
 }
 
+/* A command or a module's name has nothing but these; "key=secret" ends at its '='. */
+static bool is_plain(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
 /* The first two words, unless it is a comment. */
 static size_t harmless_length(const char *line, size_t size) {
     size_t n = 0;
@@ -77,11 +82,13 @@ static size_t harmless_length(const char *line, size_t size) {
 
         while (begin < size && strchr(" \t", line[begin]))
             begin++;
-        if (begin >= size || strchr("#\n\\", line[begin]))
+        if (begin >= size || !is_plain(line[begin]))
             break;
         n = begin;
-        while (n < size && !strchr(" \t\n\\", line[n]))
+        while (n < size && is_plain(line[n]))
             n++;
+        if (n < size && !strchr(" \t\n\\", line[n]))
+            break;
     }
     return n;
 }

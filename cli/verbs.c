@@ -38,9 +38,9 @@ const struct verb verb_table[] = {
     {"status", "", "what this host is, can do, does, and why (the default)",
      "A row of the table is a feature of the CPU that matters to nested guests. CURRENT is the module's parameter now,\n"
      "WANTED what nestd.conf says, CHANGE BY what a change of it takes.",
-     OPTION_BIT(OPTION_ROOT), 0, 0, verb_status},
+     OPTION_BIT(OPTION_ROOT), 0, 0, verb_status, .pages = true},
     {"check", "", "pass/warn/fail list with a hint each; the exit code says the verdict",
-     "Exits with 7 if a check failed.", OPTION_BIT(OPTION_ROOT), 0, 0, verb_check},
+     "Exits with 7 if a check failed.", OPTION_BIT(OPTION_ROOT), 0, 0, verb_check, .pages = true},
     {"enable", "[FEATURE[=on|off]...]", "nested on, or these features, now and after the next boot",
      "Without an argument: nested=on. The features are those of the table of 'status'. A plan is shown before it is\n"
      "carried out; every change can be undone. Exits with 4, naming the users, if the module is in use.",

@@ -65,7 +65,7 @@ complete_words() {
     man=$TOP/man/nestctl.1
     assert_equal "$(sed -n '/^\.Sh VERBS/,/^\.Sh OPTIONS/p' "$man" | sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' | sort)" \
         "$(verbs | sort)"
-    assert_equal "$(sed -n '/^\.Sh OPTIONS/,/^\.Sh JSON/p' "$man" | grep '^\.It' | grep -oE '\\-[a-z][a-z-]+' |
+    assert_equal "$(sed -n '/^\.Sh OPTIONS/,/^\.Sh REASONS/p' "$man" | grep '^\.It' | grep -oE '\\-[a-z][a-z-]+' |
         sed 's/^.-/--/' | sort)" \
         "$({ options_everywhere; for verb in $(verbs); do options "$verb" || :; done; } | tr -d = | sort -u)"
     # which verbs take it
@@ -81,4 +81,19 @@ complete_words() {
     for code in 0 1 2 3 4 5 6 7; do
         sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/p' "$TOP/man/nestctl.1" | grep -qx ".It $code"
     done
+}
+
+# documented FROM TO: the codes that nestctl(1) lists between two headings
+documented() {
+    sed -n "/^\\.S[hs] $1/,/^\\.S[hs] $2/p" "$TOP/man/nestctl.1" | sed -n 's/^\.It Li //p' | sort
+}
+
+@test "completion: nestctl(1) documents every reason code and every check, and no other" {
+    reasons=$(sed -nE 's/^ *\[R_[A-Z0-9_]+\] = *\{ *"([a-z0-9-]+)".*/\1/p' "$TOP/common/diagnose.c" | sort)
+    assert [ "$(wc -l <<<"$reasons")" -ge 30 ]
+    assert_equal "$(documented REASONS Checks)" "$reasons"
+    mkdir "$BATS_TEST_TMPDIR/empty"
+    run nestctl check --json --root="$BATS_TEST_TMPDIR/empty"
+    assert_equal "$(documented Checks JSON)" \
+        "$(python3 -c 'import json, sys; [print(c["code"]) for c in json.load(sys.stdin)["checks"]]' <<<"$output" | sort)"
 }

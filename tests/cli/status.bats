@@ -77,7 +77,8 @@ print(functools.reduce(lambda o, k: o[int(k) if k.isdigit() else k], sys.argv[2]
 @test "status: a terminal cuts the last column only, a pipe nothing" {
     run on_terminal nestctl --root="$H" --no-pager
     assert_line --regexp '^nested +nested +yes +off +keep +reload +lets guests'
-    assert [ "$(sed 's/\x1b\[[0-9;]*m//g' <<<"$output" | awk '/^FEATURE/ { on = 1 } /^$/ { on = 0 } on && length > 100' | wc -l)" = 0 ]
+    run awk '/^FEATURE/ { on = 1 } /^$/ { on = 0 } on && length > 100' <<<"$output"
+    assert_output ''
     run nestctl --root="$H"
     assert [ "$(awk 'length > 100' <<<"$output" | wc -l)" -gt 0 ]
 }
@@ -100,7 +101,7 @@ EOF
     refute_output --partial paged
     run nestctl --root="$H"
     refute_output --partial paged
-    NESTD_PAGER=cat run on_terminal nestctl --root="$H"
+    NESTD_PAGER='cat' run on_terminal nestctl --root="$H"
     assert_success
     refute_output --partial paged
     NESTD_PAGER=/nonexistent/pager run on_terminal nestctl --root="$H"
@@ -179,6 +180,7 @@ EOF
     run --separate-stderr nestctl --root="$H" --json
     assert_success
     assert_equal "$(member features.1.wanted)" off
+    # shellcheck disable=SC2154 # set by run --separate-stderr
     [[ $stderr == */etc/nestd/nestd.conf:2:* ]] || fail "$stderr"
     run --separate-stderr nestctl --root="$H" --json --quiet
     assert_equal "$stderr" ''

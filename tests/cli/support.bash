@@ -116,6 +116,7 @@ EOF
 # start_service COMMAND...: and wait until org.nestd1 is on the bus; what it says is in $BUS_DIR/log
 start_service() {
     "$@" >"$BUS_DIR/log" 2>&1 3>&- &
+    # shellcheck disable=SC2034 # for tests that kill it
     SERVICE=$!
     PIDS+=($!)
     wait_until busctl --system status org.nestd1
