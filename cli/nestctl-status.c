@@ -33,7 +33,9 @@ static void put_host(struct json_object *host) {
               member_int(host, "cpus"));
     put_field("Extension", "%s", extension);
     if (member_bool(host, "virtualized"))
-        put_field("Runs on", "a hypervisor: this host is an L%d guest", member_int(host, "level"));
+        put_field("Runs on", "%s: this host is an L%d guest",
+                  *member_string(host, "hypervisor") ? member_string(host, "hypervisor") : "a hypervisor",
+                  member_int(host, "level"));
     else
         put_field("Runs on", "bare metal (L0)");
 }

@@ -9,6 +9,10 @@ static const char *const harmless[] = {
 };
 
 static bool is_harmless(const char *word, size_t size) {
+    if (size > 0 && *word == '"') {
+        word++;
+        size--;
+    }
     for (size_t i = 0; i < ELEMENTSOF(harmless); i++) {
         size_t n = strlen(harmless[i]);
 
@@ -29,12 +33,20 @@ static size_t word_length(const char *s, const char *end) {
 }
 
 void scrub_cmdline(char *text, size_t *size) {
-    const char *end = text + *size;
+    const char *end = memchr(text, '\n', *size);
     char *out = text;
 
+    if (memchr(text, '\0', *size)) { /* no command line: it stays one that is not read */
+        *text = '\0';
+        *size = 1;
+        return;
+    }
+    end = end ? end : text + *size;
     for (char *p = text; p < end;) {
         size_t n = word_length(p, end);
 
+        if (n == 2 && memcmp(p, "--", 2) == 0) /* the rest is for init */
+            break;
         if (n > 0 && is_harmless(p, n)) {
             if (out > text)
                 *out++ = ' ';

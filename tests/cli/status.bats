@@ -23,10 +23,35 @@ print(functools.reduce(lambda o, k: o[int(k) if k.isdigit() else k], sys.argv[2]
     assert_golden status-off.txt
 }
 
-@test "status: the JSON of a host with nested off" {
-    run nestctl status --root="$H" --json
-    assert_success
-    assert_golden status-off.json
+@test "status: the JSON of every host of the fixtures, and a table of each" {
+    for fixture in "$TOP"/tests/fixtures/hosts/*.host; do
+        name=$(basename "$fixture" .host)
+        "$TOP/tests/fixtures/hosts/unpack" "$fixture" "$BATS_TEST_TMPDIR/$name"
+        run --separate-stderr nestctl status --root="$BATS_TEST_TMPDIR/$name" --json
+        assert_success
+        # test-hosts compares more than this object has
+        python3 -c '
+import json, sys
+expected, actual = (json.load(open(f)) for f in sys.argv[1:])
+assert actual == {k: expected[k] for k in actual} and {"host", "nested", "features"} <= set(actual)' \
+            "${fixture%.host}.json" /dev/stdin <<<"$output"
+        run --separate-stderr nestctl status --root="$BATS_TEST_TMPDIR/$name"
+        assert_success
+        assert_line --regexp '^Next: '
+    done
+    run find "$BATS_TEST_TMPDIR" -mindepth 1 -maxdepth 1 -type d
+    assert [ "${#lines[@]}" -gt 20 ]
+}
+
+@test "status: tables of an Intel host, one with a locked BIOS, a guest, and no x86" {
+    for name in intel-skylake-x intel-bios-locked intel-l1 s390x; do
+        "$TOP/tests/fixtures/hosts/unpack" "$TOP/tests/fixtures/hosts/$name.host" "$BATS_TEST_TMPDIR/$name"
+        run nestctl --root="$BATS_TEST_TMPDIR/$name"
+        assert_success
+        assert_golden "status-$name.txt"
+        run nestctl check --root="$BATS_TEST_TMPDIR/$name"
+        assert_golden "check-$name.txt"
+    done
 }
 
 @test "status: nested on" {
@@ -39,16 +64,11 @@ print(functools.reduce(lambda o, k: o[int(k) if k.isdigit() else k], sys.argv[2]
     assert_equal "$(member nested.enabled)" True
 }
 
-@test "status: no extension, then no x86" {
+@test "status: no extension" {
     sed -i 's/ svm / /' "$H/proc/cpuinfo"
     run nestctl status --root="$H"
     assert_success
     assert_golden status-none.txt
-    printf 'processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n' >"$H/proc/cpuinfo"
-    echo aarch64 >"$H/proc/sys/kernel/arch"
-    run nestctl status --root="$H"
-    assert_success
-    assert_golden status-arm.txt
 }
 
 @test "status: everything of the table is in the JSON and the reverse" {
@@ -145,6 +165,7 @@ EOF
 
 @test "status: hostile files in every place end in an answer, in little memory" {
     files=$(cd "$H" && find . -type f)
+    before=$(nestctl status --root="$H" --json)
     # shellcheck disable=SC2086 # names without blanks
     set -- $files
     for kind in empty binary directory loop outside fifo huge; do
@@ -167,8 +188,7 @@ EOF
             mv "$BATS_TEST_TMPDIR/kept" "$path"
         done
     done
-    run nestctl status --root="$H" --json
-    assert_golden status-off.json
+    assert_equal "$(nestctl status --root="$H" --json)" "$before"
 }
 
 @test "status: a wrong line of nestd.conf is told, and the rest holds" {
@@ -192,7 +212,7 @@ EOF
     assert_golden check-off.txt
     run nestctl check --root="$H" --json
     assert_success
-    assert_golden check-off.json
+    assert_equal "$(member checks.6.code) $(member checks.6.result)" 'nested warn'
     sed -i 's/ svm / /' "$H/proc/cpuinfo"
     run nestctl check --root="$H"
     assert_equal "$status" 7
