@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The rewriter over other people's domain XML, judged by libvirt's schema and by libvirt itself.
+guests_programs := $(O)/tests/guests/properties $(O)/tests/guests/define
+
+$(O)/tests/guests/properties: $(call objects,tests/guests/properties.c) $(LIBNESTD)
+	$(call link,$(COMMON_LIBS))
+$(O)/tests/guests/define: $(call objects,tests/guests/define.c)
+	$(call link,$(shell pkg-config --libs libvirt))
+
+check-guests: $(guests_programs)
+	$(Q)tests/guests/run-corpus $(O)
+.PHONY: check-guests
+CHECKS += check-guests
