@@ -178,7 +178,7 @@ static void case_mtf(const char *name) {
 
 static void case_timer(const char *name) {
     vmwrite(PIN, vmread(PIN) | PIN_TIMER);
-    vmwrite(PREEMPTION_TIMER, 1000);
+    vmwrite(PREEMPTION_TIMER, 30000);
     if (expect(name, EXIT_TIMER))
         result(name, this_cpu()->gpr[RAX] > 0, "%s", "expired");
 }

@@ -200,6 +200,8 @@ int nvx_vmx_get(void)
 			on_each_cpu(cpu_vmx_off, NULL, 1);
 		}
 	}
+	if (!r)
+		preempt_notifier_inc();
 	mutex_unlock(&vmx_mutex);
 	cpus_read_unlock();
 	if (r == -EBUSY)
@@ -211,6 +213,7 @@ void nvx_vmx_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&vmx_mutex);
+	preempt_notifier_dec();
 	if (--vmx_users == 0)
 		on_each_cpu(cpu_vmx_off, NULL, 1);
 	mutex_unlock(&vmx_mutex);
