@@ -34,16 +34,29 @@ int actor_guest_of_process(const struct sysroot *root, unsigned pid, char **ret_
     return r;
 }
 
-/* Asks only where a daemon runs or its socket waits; the connection is read-only and never asks for a password. */
-static int connect_libvirt(const struct sysroot *root, const struct libvirt **ret_lv, virConnectPtr *ret) {
+static bool exists(const struct sysroot *root, const char *path) {
     struct stat st;
+
+    return sysroot_stat(root, path, &st) >= 0;
+}
+
+static bool socket_waits(const struct sysroot *root) {
+    return exists(root, "/run/libvirt/libvirt-sock-ro") || exists(root, "/run/libvirt/virtqemud-sock-ro");
+}
+
+static bool daemon_runs(const struct sysroot *root) {
+    return exists(root, "/run/libvirtd.pid") || exists(root, "/run/virtqemud.pid");
+}
+
+/* -ENOENT: no libvirt here. -EHOSTDOWN: its daemon does not run, and is not started by us: at boot it waits for nestd
+ * (Before=), which would wait for it. The connection is read-only and never asks for a password. */
+static int connect_libvirt(const struct sysroot *root, const struct libvirt **ret_lv, virConnectPtr *ret) {
     int r;
 
-    if (!root->live)
+    if (!root->live || !socket_waits(root))
         return -ENOENT;
-    if (sysroot_stat(root, "/run/libvirt/libvirt-sock-ro", &st) < 0 &&
-        sysroot_stat(root, "/run/libvirt/virtqemud-sock-ro", &st) < 0)
-        return -ENOENT;
+    if (!daemon_runs(root))
+        return -EHOSTDOWN;
     if ((r = libvirt_load(ret_lv)) < 0)
         return r;
     *ret = (*ret_lv)->virConnectOpenReadOnly("qemu:///system");
@@ -68,6 +81,32 @@ static const char *state_name(int state) {
     }
 }
 
+/* Guests go on while their daemon does not run; its pid files name them. */
+static int guests_by_pid_file(const struct sysroot *root, char ***guests, size_t *n_guests) {
+    char **names = NULL;
+    size_t n = 0;
+    int r = sysroot_list(root, PID_DIR, GUESTS_MAX, &names, &n);
+
+    r = r == -ENOMEM ? r : 0;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        _cleanup_free_ char *path = text_format(PID_DIR "/%s", names[i]), *line = NULL, *process = NULL, *name = NULL;
+        size_t length = strlen(names[i]);
+        unsigned pid;
+
+        if (!path)
+            r = -ENOMEM;
+        else if (length <= 4 || !streq(names[i] + length - 4, ".pid") || streq(names[i], "driver.pid") ||
+                 sysroot_read_line(root, path, &line) < 0 || text_to_unsigned(line, &pid) < 0)
+            continue;
+        else if (!(process = text_format("/proc/%u", pid)) || !(name = text_clean(names[i], length - 4, TEXT_MAX)))
+            r = -ENOMEM;
+        else if (exists(root, process))
+            r = strings_push(guests, n_guests, text_format("guest %s (running)", name));
+    }
+    strings_free(names, n);
+    return r;
+}
+
 int actor_libvirt_guests(const struct sysroot *root, char ***ret, size_t *ret_n) {
     _cleanup_vir_connect_ virConnectPtr conn = NULL;
     virDomainPtr *domains = NULL;
@@ -76,7 +115,9 @@ int actor_libvirt_guests(const struct sysroot *root, char ***ret, size_t *ret_n)
     size_t n_guests = 0;
     int n, r = connect_libvirt(root, &lv, &conn);
 
-    if (r < 0)
+    if (r == -EHOSTDOWN)
+        r = guests_by_pid_file(root, &guests, &n_guests);
+    if (!conn)
         goto done;
     n = lv->virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
     for (int i = 0; i < n; i++) {
@@ -92,13 +133,11 @@ int actor_libvirt_guests(const struct sysroot *root, char ***ret, size_t *ret_n)
         lv->virDomainFree(domains[i]);
     }
     free(domains);
+done:
     if (r == -ENOMEM) {
         strings_free(guests, n_guests);
         return r;
     }
-done:
-    if (r == -ENOMEM)
-        return r;
     *ret = guests;
     *ret_n = n_guests;
     return 0;
@@ -137,7 +176,8 @@ int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **re
         return r;
     if (r == -ENOENT || r == -ENOPKG)
         return 0;
-    if (parameters && (r < 0 || renew_time_stamp(root) < 0)) {
+    /* A daemon that does not run looks at the time stamp when it starts, and at "nested" anyway. */
+    if (parameters && ((r < 0 && r != -EHOSTDOWN) || renew_time_stamp(root) < 0)) {
         *ret_note = strdup("libvirt may still offer guests the CPU features of before: restart libvirtd (running "
                            "guests are not touched) after removing /var/cache/libvirt/qemu/capabilities/*.xml");
         return *ret_note ? 0 : -ENOMEM;

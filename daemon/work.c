@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "work.h"
+#include "common/actor.h"
 #include "common/apply.h"
 #include "common/bus.h"
 #include "common/diagnose.h"
@@ -262,6 +263,15 @@ int work_change(struct worker *w, const void *arg, struct json_object **ret) {
 
 /* ------------------------------------------------------------------ start */
 
+/* Now, or for a module that is not loaded, once it is. */
+static enum tristate effective(const struct host_facts *facts, const struct feature_facts *f) {
+    if (facts->vendor_module.state == MODULE_LOADED || facts->vendor_module.state == MODULE_BUILTIN)
+        return f->current;
+    if (f->boot != TRISTATE_UNKNOWN)
+        return f->boot;
+    return f->hardware != TRISTATE_NO && feature_kernel_default(f->feature, facts->kernel) ? TRISTATE_YES : TRISTATE_NO;
+}
+
 /* What nestd.conf wants and the host does not have, one line each; PLAN is what would help, or NULL. */
 static int find_drift(const struct view *v, struct json_object *list, struct plan **ret) {
     struct wish wish = {};
@@ -270,7 +280,7 @@ static int find_drift(const struct view *v, struct json_object *list, struct pla
 
     FOREACH_ARRAY(f, v->facts->features, v->facts->n_features) {
         enum wanted w = v->conf->features[f->feature->id];
-        enum tristate is = f->current;
+        enum tristate is = effective(v->facts, f);
         if (w == WANTED_KEEP || is == (w == WANTED_ON ? TRISTATE_YES : TRISTATE_NO))
             continue;
         wish.features[f->feature->id] = w;
@@ -321,6 +331,24 @@ static int check_boot(struct worker *w, const struct order *order, const struct 
     return add(result, "applied", applied);
 }
 
+static bool anything_wanted(const struct conf *conf) {
+    FOREACH_ARRAY(w, conf->features, ELEMENTSOF(conf->features))
+        if (*w != WANTED_KEEP)
+            return true;
+    return false;
+}
+
+/* udev loads KVM's module when it comes to the CPUs, perhaps after we were started. */
+#define UDEV_TIMEOUT_MSEC 90000
+
+static int wait_for_module(struct view *v) {
+    if (v->facts->extension == EXTENSION_NONE || v->facts->vendor_module.state != MODULE_AVAILABLE)
+        return 0;
+    (void)actor_settle(v->root, NULL, UDEV_TIMEOUT_MSEC);
+    v->facts = host_facts_free(v->facts);
+    return probe_host(v->root, &v->facts);
+}
+
 #define BOOT_CHECKED NESTD_RUNDIR "/boot-checked"
 
 int work_start(struct worker *w, const void *arg, struct json_object **ret) {
@@ -345,9 +373,10 @@ int work_start(struct worker *w, const void *arg, struct json_object **ret) {
 
     /* Once a boot: /run is empty after one. */
     if (sysroot_stat(v.root, BOOT_CHECKED, &st) == -ENOENT) {
-        if ((r = view_verdict(&v)) < 0)
+        if ((r = conf_load(v.root, &v.conf)) < 0)
             return r;
-        if (v.conf->on_drift != DRIFT_IGNORE && (r = check_boot(w, arg, &v, *ret)) < 0)
+        if (v.conf->on_drift != DRIFT_IGNORE && anything_wanted(v.conf) &&
+            ((r = wait_for_module(&v)) < 0 || (r = check_boot(w, arg, &v, *ret)) < 0))
             add(*ret, "boot_error", json_object_new_int(r));
         (void)sysroot_write_atomic(v.root, BOOT_CHECKED, "", 0, 0644);
     }

@@ -98,7 +98,7 @@ unchanged() {
 
 @test "daemon: while polkit thinks, others are served; a caller that goes leaves nothing behind" {
     start_polkit silent
-    setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups busctl --system call "${HOST[@]}" Disable 'a{sv}' 0 >"$dir/caller" 2>&1 3>&- &
+    setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups busctl --system call "${HOST[@]}" Disable 'a{sv}' 0 >"$dir/caller" 2>&1 3>&- &
     caller=$!
     retry grep -q CheckAuthorization "$dir/polkit"
     run timeout 10 busctl --system call "${HOST[@]}" Describe
@@ -116,11 +116,11 @@ unchanged() {
     start_polkit silent
     callers=()
     for _ in $(seq 16); do
-        setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups busctl --system call "${HOST[@]}" Disable 'a{sv}' 0 >/dev/null 2>&1 3>&- &
+        setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups busctl --system call "${HOST[@]}" Disable 'a{sv}' 0 >/dev/null 2>&1 3>&- &
         callers+=($!)
     done
     limited() {
-        [ "$(timeout 2 setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups \
+        [ "$(timeout 2 setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups \
             /usr/bin/python3 tests/daemon/error-name Disable 'a{sv}')" = org.freedesktop.DBus.Error.LimitsExceeded ]
     }
     retry limited
