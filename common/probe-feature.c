@@ -37,17 +37,16 @@ static bool kernel_tells(const struct probe *p, const struct feature *feature) {
 static enum tristate hardware(const struct probe *p, const struct feature *feature) {
     const struct host_facts *f = p->facts;
     uint32_t bit = UINT32_C(1) << (feature - features);
+    bool shown = f->extension != EXTENSION_NONE; /* or firmware switched it off, and the kernel hides all its flags */
     enum tristate t;
 
-    if (f->extension == EXTENSION_NONE) /* CPUs may disagree, or it is switched off: then the rest is not to be had */
-        return feature->id == FEATURE_NESTED ? TRISTATE_NO : TRISTATE_UNKNOWN;
-    if (p->flags_all & bit)
+    if (shown && p->flags_all & bit)
         return TRISTATE_YES;
-    if (p->flags_any & bit)
+    if (feature->id == FEATURE_NESTED || (shown && p->flags_any & bit))
         return TRISTATE_NO;
     if ((t = hardware_from_msr(&f->msr, feature)) != TRISTATE_UNKNOWN)
         return t;
-    if (kernel_tells(p, feature))
+    if (shown && kernel_tells(p, feature))
         return TRISTATE_NO;
     if (feature->svm_edx && f->cpuid.valid && f->cpuid.extension == EXTENSION_SVM)
         return f->cpuid.svm_edx & feature->svm_edx ? TRISTATE_YES : TRISTATE_NO;
