@@ -310,7 +310,7 @@ static int entry_failed_l2(struct nv_vcpu *v, bool vmfail, u32 reason)
 	mach_vmcs_load(v, &v->vmcs01);
 	/* The exit information of L1's VMLAUNCH is still there. */
 	nv_vmfail(v, VE_CONTROLS);
-	nv_shadow_from_12(v);
+	nv_shadow_from_12(v, v->cur);
 	return NV_RESUME;
 }
 

@@ -235,7 +235,7 @@ static int insn_vmread(struct nv_vcpu *v)
 	if (nv_fields[f].group == NV_G_SEG)
 		nv_sync_seg12(v);
 	else if (nv_fields[f].shadow != NV_S_NO)
-		nv_shadow_to_12(v);
+		nv_shadow_to_12(v, v->cur);
 	r = operand_write(v, info, nv_read_field(v->n->val12, f, enc));
 	if (r)
 		return r < 0 ? r : NV_RESUME;
@@ -264,14 +264,14 @@ static int insn_vmwrite(struct nv_vcpu *v)
 	if (nv_fields[f].group == NV_G_SEG)
 		nv_sync_seg12(v); /* the whole group is merged again: it must be up to date */
 	if (nv_fields[f].shadow != NV_S_NO)
-		nv_shadow_to_12(v);
+		nv_shadow_to_12(v, v->cur);
 	nv_write_field(n->val12, f, enc, val);
 	n->dirty12 |= nv_fields[f].group;
 	n->check12 |= nv_fields[f].group;
 	if (nv_fields[f].group == NV_G_HOST || f == F_EXIT_CTL)
 		n->host01_ok = false;
 	if (nv_fields[f].shadow != NV_S_NO)
-		nv_shadow_from_12(v);
+		nv_shadow_from_12(v, v->cur);
 	return vmsucceed(v);
 }
 
@@ -351,10 +351,16 @@ static int insn_enter(struct nv_vcpu *v, bool launch)
 		return vmfail(v, VE_LAUNCH_NOT_CLEAR);
 	if (!launch && !n->vmcs12->launched)
 		return vmfail(v, VE_RESUME_NOT_LAUNCHED);
-	nv_shadow_to_12(v);
+	/* What the entry needs of vmcs01, while it is current: it is not loaded again unless the entry fails. */
+	nv_get(&v->vmcs01, F_GUEST_DR7);
+	nv_get(&v->vmcs01, F_GUEST_DEBUGCTL);
+	if (nv_caps.entry & ENTRY_LOAD_PAT)
+		nv_get(&v->vmcs01, F_GUEST_PAT);
+	nv_shadow_to_12(v, NULL);
 	if (!nv_check_controls(v, n->check12, &res)) {
 		n->check12 |= NV_G_CTL | NV_G_HOST;
 		v->stats.nested_fails++;
+		mach_vmcs_load(v, &v->vmcs01);
 		nv_vmfail(v, res.vmfail);
 		return NV_RESUME;
 	}

@@ -188,8 +188,9 @@ int nv_ptrld12(struct nv_vcpu *v, u64 ptr); /* makes ptr current; the page was c
 int nv_load12(struct nv_vcpu *v, u64 ptr, const struct nv_vmcs12 *from); /* the same, contents from elsewhere */
 void nv_flush12(struct nv_vcpu *v); /* current vmcs12 back to L1's memory; none is current afterwards */
 void nv_sync_seg12(struct nv_vcpu *v); /* lazily kept guest state, vmcs02 to vmcs12 */
-void nv_shadow_to_12(struct nv_vcpu *v); /* what L1 wrote without an exit */
-void nv_shadow_from_12(struct nv_vcpu *v); /* before L1 runs */
+/* What L1 wrote without an exit; and back, before L1 runs. then: the VMCS to load afterwards, NULL: the caller loads one. */
+void nv_shadow_to_12(struct nv_vcpu *v, struct nv_vmcs *then);
+void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then);
 int nv_shadow_init(struct nv_vcpu *v); /* bitmaps; 0 or -ENOMEM */
 void nv_shadow_free(struct nv_vcpu *v);
 /* One field of a vmcs12, by index, with L1's view of width. Encoding bit 0 selects the high half. */

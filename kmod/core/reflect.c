@@ -230,73 +230,64 @@ static void save_l2(struct nv_vcpu *v, u32 reason)
 	n->seg_stale = true;
 }
 
-#define SEG64(S, s, sel_, base_, limit_, ar_) \
-	do { \
-		h[F_GUEST_##S##_SEL] = sel_; \
-		h[F_GUEST_##S##_BASE] = base_; \
-		h[F_GUEST_##S##_LIMIT] = limit_; \
-		h[F_GUEST_##S##_AR] = ar_; \
-	} while (0)
+/* L1's state after an exit: every field, and its value from the host area (28.5.1 - 28.5.4). */
 #define AR_DATA64 0xc093u /* present, read/write, accessed, G, D/B */
 #define AR_CODE64 0xa09bu /* present, execute/read, accessed, G, L */
 #define AR_TSS64 0x8bu
 #define AR_NONE 0x10000u
+#define DATA_SEG(H, S, base) \
+	H(S##_SEL, V(HOST_##S##_SEL)) H(S##_BASE, base) H(S##_LIMIT, 0xffffffff) H(S##_AR, V(HOST_##S##_SEL) ? AR_DATA64 : AR_NONE)
+#define HOST01(H) \
+	DATA_SEG(H, ES, 0) \
+	H(CS_SEL, V(HOST_CS_SEL)) H(CS_BASE, 0) H(CS_LIMIT, 0xffffffff) H(CS_AR, AR_CODE64) \
+	DATA_SEG(H, SS, 0) DATA_SEG(H, DS, 0) DATA_SEG(H, FS, V(HOST_FS_BASE)) DATA_SEG(H, GS, V(HOST_GS_BASE)) \
+	H(LDTR_SEL, 0) H(LDTR_BASE, 0) H(LDTR_LIMIT, 0xffffffff) H(LDTR_AR, AR_NONE) \
+	H(TR_SEL, V(HOST_TR_SEL)) H(TR_BASE, V(HOST_TR_BASE)) H(TR_LIMIT, 0x67) H(TR_AR, AR_TSS64) \
+	H(GDTR_BASE, V(HOST_GDTR_BASE)) H(GDTR_LIMIT, 0xffff) H(IDTR_BASE, V(HOST_IDTR_BASE)) H(IDTR_LIMIT, 0xffff) \
+	H(SYSENTER_CS, V(HOST_SYSENTER_CS)) H(SYSENTER_ESP, V(HOST_SYSENTER_ESP)) H(SYSENTER_EIP, V(HOST_SYSENTER_EIP)) \
+	H(DR7, 0x400) H(DEBUGCTL, 0) H(INTERRUPTIBILITY, 0) H(ACTIVITY, 0) H(PENDING_DBG, 0) \
+	H(CR0, (V(HOST_CR0) | v->cr0_force) & ~v->cr0_clear) H(CR4, (V(HOST_CR4) | v->cr4_force) & ~v->cr4_clear) \
+	H(CR3, nv_params.ept ? V(HOST_CR3) : mach_pa(v->mmu->shadow[NV_L1].top)) \
+	H(RIP, V(HOST_RIP)) H(RFLAGS, FL_FIXED)
 
-/* L1's state after an exit, from the host area (28.5.1 - 28.5.4). Kept until L1 writes a host field. */
+/* Kept until L1 writes a host field. */
 static void build_host01(struct nv_vcpu *v)
 {
 	u64 *h = v->n->host01;
 
-	SEG64(ES, es, V(HOST_ES_SEL), 0, 0xffffffff, V(HOST_ES_SEL) ? AR_DATA64 : AR_NONE);
-	SEG64(CS, cs, V(HOST_CS_SEL), 0, 0xffffffff, AR_CODE64);
-	SEG64(SS, ss, V(HOST_SS_SEL), 0, 0xffffffff, V(HOST_SS_SEL) ? AR_DATA64 : AR_NONE);
-	SEG64(DS, ds, V(HOST_DS_SEL), 0, 0xffffffff, V(HOST_DS_SEL) ? AR_DATA64 : AR_NONE);
-	SEG64(FS, fs, V(HOST_FS_SEL), V(HOST_FS_BASE), 0xffffffff, V(HOST_FS_SEL) ? AR_DATA64 : AR_NONE);
-	SEG64(GS, gs, V(HOST_GS_SEL), V(HOST_GS_BASE), 0xffffffff, V(HOST_GS_SEL) ? AR_DATA64 : AR_NONE);
-	SEG64(LDTR, ldtr, 0, 0, 0xffffffff, AR_NONE);
-	SEG64(TR, tr, V(HOST_TR_SEL), V(HOST_TR_BASE), 0x67, AR_TSS64);
-	h[F_GUEST_GDTR_BASE] = V(HOST_GDTR_BASE);
-	h[F_GUEST_IDTR_BASE] = V(HOST_IDTR_BASE);
-	h[F_GUEST_GDTR_LIMIT] = h[F_GUEST_IDTR_LIMIT] = 0xffff;
-	h[F_GUEST_SYSENTER_CS] = V(HOST_SYSENTER_CS);
-	h[F_GUEST_SYSENTER_ESP] = V(HOST_SYSENTER_ESP);
-	h[F_GUEST_SYSENTER_EIP] = V(HOST_SYSENTER_EIP);
-	h[F_GUEST_DR7] = 0x400;
-	h[F_GUEST_DEBUGCTL] = 0;
-	h[F_GUEST_CR0] = (V(HOST_CR0) | v->cr0_force) & ~v->cr0_clear;
-	h[F_GUEST_CR4] = (V(HOST_CR4) | v->cr4_force) & ~v->cr4_clear;
-	h[F_GUEST_CR3] = nv_params.ept ? V(HOST_CR3) : mach_pa(v->mmu->shadow[NV_L1].top);
-	h[F_GUEST_RIP] = V(HOST_RIP);
-	h[F_GUEST_RFLAGS] = FL_FIXED;
-	h[F_GUEST_INTERRUPTIBILITY] = h[F_GUEST_ACTIVITY] = h[F_GUEST_PENDING_DBG] = 0;
+#define H(f, val) h[F_GUEST_##f] = val;
+	HOST01(H)
+#undef H
 	v->n->host01_ok = true;
 }
 
-/* What build_host01() fills. All of it may have been changed by L1 since it was last written, and reading a field to see
- * whether it was costs as much as writing it. */
-static const u8 host01_fields[] = {
-	F_GUEST_RIP, F_GUEST_RFLAGS, F_GUEST_CR0, F_GUEST_CR3, F_GUEST_CR4, F_GUEST_INTERRUPTIBILITY, F_GUEST_ACTIVITY,
-	F_GUEST_PENDING_DBG, F_GUEST_DR7, F_GUEST_DEBUGCTL,
-	F_GUEST_ES_SEL, F_GUEST_CS_SEL, F_GUEST_SS_SEL, F_GUEST_DS_SEL, F_GUEST_FS_SEL, F_GUEST_GS_SEL, F_GUEST_LDTR_SEL, F_GUEST_TR_SEL,
-	F_GUEST_ES_BASE, F_GUEST_CS_BASE, F_GUEST_SS_BASE, F_GUEST_DS_BASE, F_GUEST_FS_BASE, F_GUEST_GS_BASE, F_GUEST_LDTR_BASE,
-	F_GUEST_TR_BASE, F_GUEST_ES_LIMIT, F_GUEST_CS_LIMIT, F_GUEST_SS_LIMIT, F_GUEST_DS_LIMIT, F_GUEST_FS_LIMIT, F_GUEST_GS_LIMIT,
-	F_GUEST_LDTR_LIMIT, F_GUEST_TR_LIMIT, F_GUEST_ES_AR, F_GUEST_CS_AR, F_GUEST_SS_AR, F_GUEST_DS_AR, F_GUEST_FS_AR,
-	F_GUEST_GS_AR, F_GUEST_LDTR_AR, F_GUEST_TR_AR, F_GUEST_GDTR_BASE, F_GUEST_IDTR_BASE, F_GUEST_GDTR_LIMIT, F_GUEST_IDTR_LIMIT,
-	F_GUEST_SYSENTER_CS, F_GUEST_SYSENTER_ESP, F_GUEST_SYSENTER_EIP,
-};
-
+/*
+ * Straight to the VMCS, past the image: this is the longest part of a round trip, so it is written out. All of it may have been
+ * changed by L1 since it was last written, and reading a field to see whether it was costs as much as writing it.
+ */
 static void write_host01(struct nv_vcpu *v)
 {
+	static const u64 mask[NV_FWORDS] = {
+#define H(f, val) | (F_GUEST_##f / 64 == 0 ? NV_BIT(F_GUEST_##f % 64) : 0)
+		0 HOST01(H),
+#undef H
+#define H(f, val) | (F_GUEST_##f / 64 == 1 ? NV_BIT(F_GUEST_##f % 64) : 0)
+		0 HOST01(H),
+#undef H
+#define H(f, val) | (F_GUEST_##f / 64 == 2 ? NV_BIT(F_GUEST_##f % 64) : 0)
+		0 HOST01(H),
+#undef H
+	};
 	struct nv_vmcs *m = &v->vmcs01;
 	const u64 *h = v->n->host01;
-	const u8 *f, *end = host01_fields + NV_ARRAY_SIZE(host01_fields);
+	unsigned int w;
 
-	/* Straight to the VMCS, past the image's dirty bits: this is the longest part of a round trip. */
-	for (f = host01_fields; f < end; f++) {
-		m->val[*f] = h[*f];
-		mach_vmwrite(nv_fields[*f].enc, h[*f]);
-		m->valid[*f / 64] |= NV_BIT(*f % 64);
-		m->dirty[*f / 64] &= ~NV_BIT(*f % 64);
+#define H(f, val) mach_vmwrite(ENC_GUEST_##f, h[F_GUEST_##f]);
+	HOST01(H)
+#undef H
+	for (w = 0; w < NV_FWORDS; w++) {
+		m->valid[w] &= ~mask[w];
+		m->dirty[w] &= ~mask[w];
 	}
 }
 
@@ -304,11 +295,14 @@ void nv_load_l1_state(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	struct nv_vmcs *m = &v->vmcs01;
-	u64 efer = nv_get(v->cur, F_GUEST_EFER), pat = 0;
-	bool keep_pat = (nv_caps.entry & ENTRY_LOAD_PAT) && v->cur != m && !(V(EXIT_CTL) & EXIT_LOAD_PAT);
+	/* The MSRs an exit does not load are as L2 left them; a failed entry has changed nothing. */
+	struct nv_vmcs *from = v->in_l2 ? &v->vmcs02 : m;
+	u64 efer = nv_get(from, F_GUEST_EFER), pat = 0;
+	bool keep_pat = (nv_caps.entry & ENTRY_LOAD_PAT) && from != m && !(V(EXIT_CTL) & EXIT_LOAD_PAT);
 
 	if (keep_pat)
-		pat = nv_get(v->cur, F_GUEST_PAT);
+		pat = nv_get(from, F_GUEST_PAT);
+	nv_shadow_from_12(v, NULL);
 	v->in_l2 = v->hlt = false;
 	n->run_pending = n->own_timer = n->ev.force_exit = false;
 	if (v->cur != m)
@@ -341,7 +335,6 @@ void nv_load_l1_state(struct nv_vcpu *v)
 		(void)mach_write_guest(v->vm, n->ptr12 + offsetof(struct nv_vmcs12, abort), &code, 4);
 		n->aborted = true;
 	}
-	nv_shadow_from_12(v);
 	mach_barrier(v);
 }
 

@@ -147,7 +147,7 @@ int nv_get_nested_state(struct nv_vcpu *v, struct nv_nested_state *s)
 			s->flags |= NV_NS_RUN_PENDING;
 		s->preempt_deadline = n->own_timer ? n->deadline + v->tsc_offset : 0;
 	} else {
-		nv_shadow_to_12(v);
+		nv_shadow_to_12(v, v->cur);
 		nv_sync_seg12(v);
 	}
 	memcpy(m, n->vmcs12, sizeof(*m));

@@ -76,46 +76,50 @@ void nv_shadow_free(struct nv_vcpu *v)
 	v->n->vmread_bitmap = v->n->vmwrite_bitmap = NULL;
 }
 
-void nv_shadow_to_12(struct nv_vcpu *v)
+/* One field of the table, if it is of that kind; the compiler drops the others. */
+#define SHADOWED(shadow_, needs_, kind) \
+	(NV_S_##shadow_ == (kind) && ((NV_N_##needs_) == NV_N_ALWAYS || nv_caps.needs[NV_N_##needs_]))
+
+void nv_shadow_to_12(struct nv_vcpu *v, struct nv_vmcs *then)
 {
 	struct nv_nested *n = v->n;
-	struct nv_vmcs *cur = v->cur;
-	u64 *val = n->val12, *sh = v->shadow.val;
+	u64 *val = n->val12, *sh = v->shadow.val, x;
 	u32 dirty = 0;
-	const u8 *f, *end = nv_caps.shadow_rw + nv_caps.nrw;
 
 	if (!n->shadow_used)
 		return;
 	mach_vmcs_load(v, &v->shadow);
-	for (f = nv_caps.shadow_rw; f < end; f++) {
-		u64 x = mach_vmread(nv_fields[*f].enc);
-
-		if (x == val[*f])
-			continue;
-		val[*f] = x;
-		dirty |= nv_fields[*f].group;
-		sh[*f] = x;
+#define NV_F(name_, enc_, group_, shadow_, needs_) \
+	if (SHADOWED(shadow_, needs_, NV_S_RW)) { \
+		x = mach_vmread(enc_); \
+		if (x != val[F_##name_]) { \
+			val[F_##name_] = sh[F_##name_] = x; \
+			dirty |= NV_G_##group_; \
+		} \
 	}
+#include "vmcs_fields.h"
+#undef NV_F
 	mach_vmcs_clear(v, &v->shadow);
 	n->dirty12 |= dirty;
 	n->check12 |= dirty;
-	mach_vmcs_load(v, cur);
+	if (then)
+		mach_vmcs_load(v, then);
 }
 
-void nv_shadow_from_12(struct nv_vcpu *v)
+void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then)
 {
-	struct nv_vmcs *cur = v->cur, *s = &v->shadow;
-	u64 *val = v->n->val12;
+	struct nv_vmcs *s = &v->shadow;
+	const u64 *val = v->n->val12;
 	u64 any = 0;
-	const u8 *f, *end;
 	unsigned int w;
 
 	if (!v->n->shadow_used)
 		return;
-	for (f = nv_caps.shadow_rw, end = f + nv_caps.nrw; f < end; f++)
-		nv_put(s, (enum nv_field)*f, val[*f]);
-	for (f = nv_caps.shadow_ro, end = f + nv_caps.nro; f < end; f++)
-		nv_put(s, (enum nv_field)*f, val[*f]);
+#define NV_F(name_, enc_, group_, shadow_, needs_) \
+	if (SHADOWED(shadow_, needs_, NV_S_RW) || SHADOWED(shadow_, needs_, NV_S_RO)) \
+		nv_put(s, F_##name_, val[F_##name_]);
+#include "vmcs_fields.h"
+#undef NV_F
 	for (w = 0; w < NV_FWORDS; w++)
 		any |= s->dirty[w];
 	if (!any)
@@ -123,7 +127,8 @@ void nv_shadow_from_12(struct nv_vcpu *v)
 	mach_vmcs_load(v, s);
 	nv_vmcs_flush(s);
 	mach_vmcs_clear(v, s);
-	mach_vmcs_load(v, cur);
+	if (then)
+		mach_vmcs_load(v, then);
 }
 
 static void shadow_link(struct nv_vcpu *v, bool on)
@@ -139,7 +144,7 @@ static void shadow_link(struct nv_vcpu *v, bool on)
 		nv_put(m, F_VMWRITE_BITMAP, mach_pa(v->n->vmwrite_bitmap));
 		/* What the shadow VMCS holds is of another vmcs12. */
 		memset(v->shadow.valid, 0, sizeof(v->shadow.valid));
-		nv_shadow_from_12(v);
+		nv_shadow_from_12(v, v->cur);
 		cpu2 |= CPU2_SHADOW_VMCS;
 	}
 	nv_put(m, F_VMCS_LINK, on ? v->shadow.hpa : NV_NOMAP);
@@ -240,7 +245,7 @@ void nv_flush12(struct nv_vcpu *v)
 
 	if (n->ptr12 == NV_NOMAP)
 		return;
-	nv_shadow_to_12(v);
+	nv_shadow_to_12(v, v->cur);
 	nv_sync_seg12(v);
 	shadow_link(v, false);
 	/* L1 took the page away: nothing can be told to it, VMCLEAR has no error for that. */
