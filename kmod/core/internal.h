@@ -16,7 +16,18 @@ struct nv_space {
 	bool wp, nx, pse, smep, smap, ac; /* guest paging: CR0.WP, EFER.NXE, CR4.* and RFLAGS.AC */
 	bool ad; /* EPT: accessed and dirty flags enabled */
 	const u64 *pdpte; /* PAE: the four loaded PDPTEs, or NULL: read at root */
+	struct nv_walk_cache *cache; /* EPT12, or NULL */
 	const struct nv_space *under; /* table addresses are translated by this (EPT12 under L2's paging), or NULL */
+};
+
+/*
+ * The last leaf table of EPT12 that a walk came to: what the CPU keeps in its paging-structure caches (29.4.2), and forgotten
+ * when the CPU would have to: INVEPT, and a violation L1 is told of (29.4.3.1).
+ */
+struct nv_walk_cache {
+	bool valid;
+	u64 root, region, table; /* EPTP12, gpa >> 21, gpa of the table */
+	u8 perm; /* that the upper levels allow */
 };
 
 /* Access, and permissions: read, write, execute, user-mode. */
@@ -66,6 +77,7 @@ struct nv_mmu {
 	u64 clock;
 	void *cache[NV_CACHE];
 	int ncache;
+	struct nv_walk_cache walk12;
 	u64 pdpte[4]; /* of the walk that runs */
 	u32 flush; /* NV_FL_*, also set by other threads: atomic */
 	bool unpin;
@@ -128,8 +140,9 @@ struct nv_nested {
 	bool seg_stale; /* vmcs12's SEG guest state is still only in vmcs02 */
 	bool shadow_used; /* the shadow VMCS is linked and valid for ptr12 */
 	bool run_pending; /* VMLAUNCH/VMRESUME done, L2 not entered yet, an injection waits */
-	bool own_timer; /* preemption timer of vmcs12 runs, until: */
-	u64 deadline; /* in TSC of the host */
+	bool own_timer; /* preemption timer of vmcs12 runs */
+	bool timer_forced; /* it is 0 for ev.force_exit; what L1's has left is in: */
+	u32 timer_left;
 	u16 vpid12; /* whose translations vpid02 holds */
 	u64 host01[NV_NFIELDS]; /* L1's state after an exit, from vmcs12's host area; valid unless dirty12 has HOST */
 	bool host01_ok;
@@ -230,7 +243,6 @@ void nv_update_tsc(struct nv_vcpu *v);
 void nv_merge_msr_bitmap(struct nv_vcpu *v);
 bool nv_map_cached(struct nv_vcpu *v, struct nv_map *m, u64 gpa);
 void nv_unmap_all(struct nv_vcpu *v);
-void nv_timer_arm(struct nv_vcpu *v);
 u64 nv_mix_cr0(u64 l2, u64 shadow, u64 mask);
 
 /* ---- msrlist.c ---- */
@@ -240,6 +252,7 @@ bool nv_store_msrs(struct nv_vcpu *v, u64 gpa, u32 count);
 /* ---- reflect.c ---- */
 bool nv_l0_wants(struct nv_vcpu *v, u32 reason);
 bool nv_l1_wants(struct nv_vcpu *v, u32 reason);
+u32 nv_timer_left(struct nv_vcpu *v); /* while in L2 */
 void nv_save_l2_state(struct nv_vcpu *v); /* vmcs02's hot guest state into vmcs12 */
 /* VM exit from L2 to L1 that the hardware did not make. */
 void nv_vmexit(struct nv_vcpu *v, u32 reason, u64 qual, u32 intr_info, u32 intr_err);

@@ -307,20 +307,6 @@ void nv_merge02(struct nv_vcpu *v)
 	flush_for_entry(v);
 }
 
-/* ---- preemption timer (26.5.1): the CPU's own counts for L2, so nothing is left behind when L1 leaves VMX ---- */
-
-void nv_timer_arm(struct nv_vcpu *v)
-{
-	struct nv_nested *n = v->n;
-	u64 now, left;
-
-	if (!n->own_timer)
-		return;
-	now = mach_tsc();
-	left = n->deadline > now ? (n->deadline - now) >> (nv_caps.hw[CAP_MISC] & MISC_RATE) : 0;
-	nv_put(&v->vmcs02, F_PREEMPT_TIMER, left > 0xffffffffu ? 0xffffffffu : left);
-}
-
 /* ---- the entry ---- */
 
 static void set_event(struct nv_vcpu *v)
@@ -378,9 +364,11 @@ int nv_enter_l2(struct nv_vcpu *v, bool launch)
 	n->seg_stale = false;
 	rewalk(v);
 	set_event(v);
+	/* The CPU's own timer counts, in L2 only (26.5.1): nothing is left behind when L1 leaves VMX (CVE-2019-7221). */
 	n->own_timer = V(PIN_CTL) & PIN_PREEMPT;
+	n->timer_forced = false;
 	if (n->own_timer)
-		n->deadline = mach_tsc() + (V(PREEMPT_TIMER) << (nv_caps.hw[CAP_MISC] & MISC_RATE));
+		nv_put(&v->vmcs02, F_PREEMPT_TIMER, V(PREEMPT_TIMER));
 	v->in_l2 = true;
 	mach_vmcs_load(v, &v->vmcs02);
 	bad = V(ENTRY_LOAD_COUNT) ? nv_load_msrs(v, V(ENTRY_LOAD_ADDR), (u32)V(ENTRY_LOAD_COUNT)) : 0;
@@ -410,7 +398,13 @@ void nv_resume_l2(struct nv_vcpu *v, bool run_pending, u64 deadline_l1)
 	set_event(v);
 	n->run_pending = run_pending;
 	n->own_timer = V(PIN_CTL) & PIN_PREEMPT;
-	n->deadline = deadline_l1 - v->tsc_offset;
+	n->timer_forced = false;
+	if (n->own_timer) {
+		u64 now = mach_tsc() + v->tsc_offset;
+		u64 left = deadline_l1 > now ? (deadline_l1 - now) >> (nv_caps.hw[CAP_MISC] & MISC_RATE) : 0;
+
+		nv_put(&v->vmcs02, F_PREEMPT_TIMER, left > 0xffffffffu ? 0xffffffffu : left);
+	}
 	v->in_l2 = true;
 	mach_vmcs_load(v, &v->vmcs02);
 }

@@ -266,6 +266,7 @@ void nv_ept02_drop(struct nv_vcpu *v, u64 eptp12, bool all)
 	struct nv_mmu *m = v->mmu;
 	struct nv_root *r;
 
+	m->walk12.valid = false;
 	for (r = m->ept02; r < m->ept02 + NV_NEPT02; r++) {
 		/* INVEPT names bits 51:12 only; EPTPs that differ in attributes alone are one context (29.4.1). */
 		if (!r->used || (!all && ((r->key ^ eptp12) & ADDR_MASK)))
@@ -289,14 +290,13 @@ int nv_fault_ept02(struct nv_vcpu *v, u64 gpa, u64 hwqual, u32 *reason, u64 *qua
 	case NV_WALK_OK:
 		break;
 	case NV_WALK_MISCONFIG:
-		*reason = XR_EPT_MISCONFIG;
-		*qual = 0;
-		return 1;
 	case NV_WALK_BUS: /* a table outside of memory reads as all ones, as on a bus: reserved bits */
+		v->mmu->walk12.valid = false;
 		*reason = XR_EPT_MISCONFIG;
 		*qual = 0;
 		return 1;
 	default:
+		v->mmu->walk12.valid = false;
 		*reason = XR_EPT_VIOLATION;
 		*qual = (hwqual & (EPTQ_ACCESS | EPTQ_LINEAR | EPTQ_FINAL | EPTQ_NMI_UNBLOCK)) | (u64)w.ept_perm << 3;
 		return 1;

@@ -214,18 +214,18 @@ void nv_save_l2_state(struct nv_vcpu *v)
 		V(GUEST_INTR_STATUS) = nv_get(m, F_GUEST_INTR_STATUS);
 }
 
-static void save_l2(struct nv_vcpu *v, u32 reason)
+u32 nv_timer_left(struct nv_vcpu *v)
+{
+	return v->n->timer_forced ? v->n->timer_left : (u32)nv_get(&v->vmcs02, F_PREEMPT_TIMER);
+}
+
+static void save_l2(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 
 	nv_save_l2_state(v);
-	if (n->own_timer && (V(EXIT_CTL) & EXIT_SAVE_PREEMPT)) {
-		u64 now = mach_tsc();
-
-		V(PREEMPT_TIMER) = reason == XR_PREEMPT || now >= n->deadline ?
-					   0 :
-					   (u32)((n->deadline - now) >> (nv_caps.hw[CAP_MISC] & MISC_RATE));
-	}
+	if (n->own_timer && (V(EXIT_CTL) & EXIT_SAVE_PREEMPT))
+		V(PREEMPT_TIMER) = nv_timer_left(v);
 	V(ENTRY_INTR_INFO) &= ~(u64)INFO_VALID; /* 28.2 */
 	n->seg_stale = true;
 }
@@ -304,7 +304,7 @@ void nv_load_l1_state(struct nv_vcpu *v)
 		pat = nv_get(from, F_GUEST_PAT);
 	nv_shadow_from_12(v, NULL);
 	v->in_l2 = v->hlt = false;
-	n->run_pending = n->own_timer = n->ev.force_exit = false;
+	n->run_pending = n->own_timer = n->timer_forced = n->ev.force_exit = false;
 	if (v->cur != m)
 		mach_vmcs_load(v, m);
 	if (!n->host01_ok)
@@ -348,7 +348,7 @@ static void leave_l2(struct nv_vcpu *v, u32 reason)
 	V(IDT_INFO) = ev->inj_info;
 	V(IDT_ERR) = ev->inj_info & INFO_ERR ? ev->inj_err : 0;
 	ev->inj_info = 0;
-	save_l2(v, reason);
+	save_l2(v);
 	if (V(EXIT_STORE_COUNT) && !nv_store_msrs(v, V(EXIT_STORE_ADDR), (u32)V(EXIT_STORE_COUNT))) {
 		n->vmcs12->abort = VA_SAVE_MSR;
 		n->aborted = true;

@@ -145,7 +145,9 @@ int nv_get_nested_state(struct nv_vcpu *v, struct nv_nested_state *s)
 		s->flags |= NV_NS_GUEST_MODE;
 		if (n->run_pending)
 			s->flags |= NV_NS_RUN_PENDING;
-		s->preempt_deadline = n->own_timer ? n->deadline + v->tsc_offset : 0;
+		if (n->own_timer)
+			s->preempt_deadline = mach_tsc() + v->tsc_offset +
+					      ((u64)nv_timer_left(v) << (nv_caps.hw[CAP_MISC] & MISC_RATE));
 	} else {
 		nv_shadow_to_12(v, v->cur);
 		nv_sync_seg12(v);

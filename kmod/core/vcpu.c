@@ -273,17 +273,20 @@ static void repin(struct nv_vcpu *v)
 	}
 }
 
-/* Makes the CPU leave L2 before its first instruction, when an injection has to be delivered first. */
+/* The preemption timer of vmcs02: L1's, or 0 to make the CPU leave L2 at once when an injection has to be delivered first. */
 static void set_timer(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
-	bool on = n->own_timer || n->ev.force_exit;
+	bool force = n->ev.force_exit && (nv_caps.hw[CAP_TRUE_PIN] >> 32 & PIN_PREEMPT);
 
-	if (n->ev.force_exit && (nv_caps.hw[CAP_TRUE_PIN] >> 32 & PIN_PREEMPT))
+	if (force && !n->timer_forced) {
+		n->timer_left = n->own_timer ? (u32)nv_get(v->cur, F_PREEMPT_TIMER) : 0;
 		nv_put(v->cur, F_PREEMPT_TIMER, 0);
-	else
-		nv_timer_arm(v);
-	nv_put(v->cur, F_PIN_CTL, (v->cur->val[F_PIN_CTL] & ~PIN_PREEMPT) | (on ? PIN_PREEMPT : 0));
+	} else if (!force && n->timer_forced) {
+		nv_put(v->cur, F_PREEMPT_TIMER, n->timer_left);
+	}
+	n->timer_forced = force;
+	nv_put(v->cur, F_PIN_CTL, (v->cur->val[F_PIN_CTL] & ~PIN_PREEMPT) | (n->own_timer || force ? PIN_PREEMPT : 0));
 }
 
 int nv_prepare_entry(struct nv_vcpu *v)
@@ -301,7 +304,7 @@ int nv_prepare_entry(struct nv_vcpu *v)
 		v->ux.type = NV_UX_SHUTDOWN;
 		return NV_USER;
 	}
-	if (v->in_l2 && (v->n->own_timer || v->n->ev.force_exit || (v->cur->val[F_PIN_CTL] & PIN_PREEMPT)))
+	if (v->in_l2 && (v->n->ev.force_exit || v->n->timer_forced || !v->n->own_timer != !(v->cur->val[F_PIN_CTL] & PIN_PREEMPT)))
 		set_timer(v);
 	return r;
 }

@@ -162,15 +162,21 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 	u64 table = s->root & (s->fmt == NV_FMT_PAE ? 0xffffffe0ull : s->fmt == NV_FMT_PT32 ? 0xfffff000ull : ADDR_MASK);
 	struct step step[MAX_LEVELS + 1];
 	enum nv_walk_result r;
-	u8 perm = NV_R | NV_W | NV_X | NV_U;
-	int level, ret;
+	struct nv_walk_cache *cache = s->cache;
+	u8 perm = NV_R | NV_W | NV_X | NV_U, upper = perm;
+	int level = d->levels, top = level, ret;
 
 	w->pf = access & NV_W ? PF_W : 0;
 	if ((access & NV_X) && (s->nx || s->smep))
 		w->pf |= PF_I;
 	w->ept_perm = 0;
 	w->under_fault = false;
-	for (level = d->levels;; level--) {
+	if (cache && cache->valid && cache->root == s->root && cache->region == addr >> 21) {
+		table = cache->table;
+		perm = cache->perm;
+		level = top = 1;
+	}
+	for (;; level--) {
 		unsigned int shift = 12u + d->bits * (unsigned int)(level - 1);
 		u64 idx = addr >> shift & ((1u << d->bits) - 1), e = 0;
 		bool leaf, present;
@@ -198,6 +204,7 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 		perm &= entry_perm(s, level, e);
 		if (!leaf) {
 			table = e & (s->fmt == NV_FMT_PT32 ? 0xfffff000ull : ADDR_MASK);
+			upper = perm;
 			continue;
 		}
 		w->ept_perm = perm & (NV_R | NV_W | NV_X);
@@ -214,10 +221,12 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 		w->pa |= addr & (NV_BIT(shift) - 1);
 		w->perm = perm;
 		w->global = s->fmt != NV_FMT_EPT && (e & PT_G);
-		ret = set_flags(v, s, step, d->levels, level, access & NV_W);
+		ret = set_flags(v, s, step, top, level, access & NV_W);
 		if (ret < 0)
 			return NV_WALK_BUS;
 		*again = ret > 0;
+		if (cache && level == 1 && top > 1 && !ret)
+			*cache = (struct nv_walk_cache){ true, s->root, addr >> 21, table, upper };
 		w->dirty = s->fmt == NV_FMT_EPT ? !s->ad || (step[level].e & EPT_D) : (step[level].e & PT_D) != 0;
 		return NV_WALK_OK;
 	}
@@ -254,6 +263,7 @@ void nv_space_ept12(struct nv_vcpu *v, struct nv_space *s)
 	s->fmt = NV_FMT_EPT;
 	s->root = V12(v, EPTP);
 	s->ad = s->root & EPTP_AD;
+	s->cache = &v->mmu->walk12;
 }
 
 void nv_space_linear(struct nv_vcpu *v, struct nv_space *s, struct nv_space *under)
