@@ -93,6 +93,27 @@ static int add_processes(const struct sysroot *root, struct users *u) {
     return 0;
 }
 
+/* /sys/kernel/debug/kvm/PID-FD is a virtual machine, by the process that made it (kvm_create_vm_debugfs()). It takes no
+ * CAP_SYS_PTRACE as /proc/PID/fd does, which nestd's unit has not; it does not tell of who only holds /dev/kvm open. */
+static int add_machines(const struct sysroot *root, struct users *u) {
+    char **names = NULL;
+    size_t n = 0;
+    int r = sysroot_list(root, "/sys/kernel/debug/kvm", PROCESSES_MAX, &names, &n);
+
+    r = r == -ENOMEM ? r : 0;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        size_t digits = strspn(names[i], "0123456789");
+
+        if (digits == 0 || names[i][digits] != '-')
+            continue;
+        names[i][digits] = '\0';
+        if (i == 0 || !streq(names[i - 1], names[i])) /* sorted: one process, several machines */
+            r = name_process(root, names[i], u);
+    }
+    strings_free(names, n);
+    return r;
+}
+
 static int add_modules(const struct sysroot *root, const char *module, struct users *u) {
     _cleanup_free_ char *path = text_format("/sys/module/%s/holders", module);
     char **names = NULL;
@@ -137,7 +158,9 @@ int actor_module_users(const struct sysroot *root, const char *module, char ***r
         r = add_modules(root, module, &u);
         if (r >= 0)
             r = add_processes(root, &u);
-        /* Without CAP_SYS_PTRACE other people's descriptors are hidden: then libvirt knows more than /proc tells. */
+        /* Without CAP_SYS_PTRACE other people's descriptors are hidden; the kernel and libvirt know more than /proc. */
+        if (r >= 0 && u.n == 0)
+            r = add_machines(root, &u);
         if (r >= 0 && u.n == 0)
             r = add_guests(root, &u);
         if (r >= 0 && u.n == 0)

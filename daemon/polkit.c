@@ -44,13 +44,28 @@ static void on_slot_gone(void *userdata) {
     question_free(q);
 }
 
+/* Not installed, not running and nobody to start it, masked. */
+static bool is_not_there(const sd_bus_error *e) {
+    static const char *const names[] = {
+        SD_BUS_ERROR_SERVICE_UNKNOWN,
+        SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+        "org.freedesktop.systemd1.NoSuchUnit",
+        "org.freedesktop.systemd1.UnitMasked",
+    };
+
+    FOREACH_ARRAY(n, names, ELEMENTSOF(names))
+        if (sd_bus_error_has_name(e, *n))
+            return true;
+    return false;
+}
+
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
     const sd_bus_error *e = sd_bus_message_get_error(reply);
     struct question *q = userdata;
     int authorized, challenge, r;
 
     if (e) {
-        if (sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) || sd_bus_error_has_name(e, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+        if (is_not_there(e))
             deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit is not there to ask, so only root may");
         else {
             log_warning("polkit cannot say whether %s is allowed: %s", q->action, strempty(e->message));
@@ -70,7 +85,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
     else if (challenge && !q->interactive)
         deny(q, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, "it takes a password, and the call did not allow to ask for one");
     else
-        deny(q, SD_BUS_ERROR_ACCESS_DENIED, "ask an administrator");
+        deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit refuses it");
     return 0;
 }
 
