@@ -2,6 +2,7 @@
 #include <signal.h>
 #include "bus-client.h"
 #include "change.h"
+#include "common/actor.h"
 #include "host.h"
 #include "job.h"
 #include "progress.h"
@@ -119,22 +120,44 @@ static int plan_directly(struct way *way, const struct options *options, const s
     return r < 0 ? fail_errno(r, request->verb, NULL) : EXIT_DONE;
 }
 
+/* The lines of a configuration file that are no comments. */
+static void put_lines(FILE *out, const char *mark, const char *text) {
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        _cleanup_free_ char *line = strndup(text, n);
+
+        if (line && n > 0 && *line != '#') {
+            fprintf(out, "      %s ", mark);
+            put_safe_to(out, line);
+            fputc('\n', out);
+        }
+        text += n + (text[n] == '\n');
+    }
+}
+
+static void put_step(FILE *out, struct json_object *step, size_t number) {
+    const char *kind = member_string(step, "kind");
+
+    fprintf(out, "%2zu. ", number);
+    put_safe_to(out, kind);
+    fputc(' ', out);
+    put_safe_to(out, member_string(step, "target"));
+    fputs(": ", out);
+    put_safe_to(out, member_string(step, "why"));
+    fputc('\n', out);
+    if (streq(kind, step_kind_to_string(STEP_WRITE_OPTIONS)))
+        put_lines(out, "-", member_string(step, "before"));
+    if (streq(kind, step_kind_to_string(STEP_WRITE_OPTIONS)) || streq(kind, step_kind_to_string(STEP_LOAD_MODULE)))
+        put_lines(out, "+", member_string(step, "after"));
+}
+
 /* A line for each step, and what stands in the way. */
 static void put_plan(struct json_object *plan, FILE *out) {
     static const char *const lists[] = {"notes", "blockers"}, *const prefixes[] = {"note: ", "in use by "};
     struct json_object *steps = member(plan, "steps", json_type_array);
 
-    for (size_t i = 0; steps && i < json_object_array_length(steps); i++) {
-        struct json_object *step = json_object_array_get_idx(steps, i);
-
-        fprintf(out, "%2zu. ", i + 1);
-        put_safe_to(out, member_string(step, "kind"));
-        fputc(' ', out);
-        put_safe_to(out, member_string(step, "target"));
-        fputs(": ", out);
-        put_safe_to(out, member_string(step, "why"));
-        fputc('\n', out);
-    }
+    for (size_t i = 0; steps && i < json_object_array_length(steps); i++)
+        put_step(out, json_object_array_get_idx(steps, i), i + 1);
     for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
         struct json_object *list = member(plan, lists[i], json_type_array);
 
@@ -143,6 +166,20 @@ static void put_plan(struct json_object *plan, FILE *out) {
             put_safe_to(out, strempty(json_object_get_string(json_object_array_get_idx(list, j))));
             fputc('\n', out);
         }
+    }
+}
+
+/* ": guest web1 (running), ...": who is in the way, unless MESSAGE says it already. */
+static void put_blockers(FILE *out, struct json_object *o, const char *message) {
+    struct json_object *list = member(o, "blockers", json_type_array);
+
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        const char *blocker = strempty(json_object_get_string(json_object_array_get_idx(list, i)));
+
+        if (strstr(message, blocker))
+            continue;
+        fputs(i == 0 ? ": " : ", ", out);
+        put_safe_to(out, blocker);
     }
 }
 
@@ -158,6 +195,7 @@ static void put_result(const struct options *options, struct json_object *o, int
     if (*message) {
         fputs(code == EXIT_DONE ? "" : "nestctl: ", out);
         put_safe_to(out, message);
+        put_blockers(out, o, message);
         fputs(*hint ? "; " : "", out);
         put_safe_to(out, hint);
         fputc('\n', out);
@@ -231,8 +269,15 @@ static int apply_by_bus(struct way *way, const struct options *options, const st
     return r < 0 ? bus_fail(options, request->method, NULL, r) : job_run(way->bus, call, options, ret);
 }
 
+/* In use is no error for who can wait. */
+static int plan_code(const struct options *options, struct json_object *plan) {
+    if (options->when_idle && streq(member_string(plan, "verdict"), "blocked"))
+        return EXIT_DONE;
+    return member_int(plan, "exit_code");
+}
+
 static int dry_run(const struct options *options, struct json_object *plan) {
-    int code = member_int(plan, "exit_code");
+    int code = plan_code(options, plan);
 
     if (options->json)
         put_json(plan);
@@ -244,19 +289,23 @@ static int dry_run(const struct options *options, struct json_object *plan) {
     return code;
 }
 
-/* The plan says all there is to say: there is nothing to apply. */
-static int put_nothing(const struct options *options, struct json_object *plan) {
-    struct outcome outcome = {.message = (char *)member_string(plan, "message")};
+/* The plan says all there is to say: nothing can be done, or there is nothing to undo. */
+static int put_verdict(const struct options *options, struct json_object *plan) {
+    struct outcome outcome = {
+        .exit_code = member_int(plan, "exit_code"),
+        .message = (char *)member_string(plan, "message"),
+        .hint = *member_string(plan, "hint") ? (char *)member_string(plan, "hint") : NULL,
+    };
     _cleanup_json_ struct json_object *o = NULL;
 
     if (outcome_to_json(&outcome, &o) < 0)
-        return fail_errno(-ENOMEM, "undo", NULL);
+        return fail_errno(-ENOMEM, "plan", NULL);
+    json_object_object_add(o, "blockers", json_object_get(member(plan, "blockers", json_type_array)));
     if (options->json)
         put_json(o);
-    put_result(options, o, EXIT_DONE);
-    return EXIT_DONE;
+    put_result(options, plan, outcome.exit_code);
+    return outcome.exit_code;
 }
-
 
 /* What a killed run left behind is put right before anything is planned. */
 static int recover_first(const struct options *options, const struct request *request) {
@@ -265,12 +314,16 @@ static int recover_first(const struct options *options, const struct request *re
     enum recovery recovery;
     int r;
 
-    if (geteuid() != 0)
+    r = sysroot_open(options->root, &root);
+    if (r < 0)
+        return fail_errno(r, options->root ? options->root : "/", "--root wants a directory that can be read");
+    if (!actor_may_change(root))
+        return fail(EXIT_USAGE, "--root", "add --dry-run to see what would be done there",
+                    "'%s' changes only the running machine", request->verb);
+    if (root->live && geteuid() != 0)
         return fail(EXIT_NOT_AUTHORISED, request->verb, "run it as root, or start nestd",
                     "only root can do it without nestd");
-    r = sysroot_open(NULL, &root);
-    if (r >= 0)
-        r = recover(root, &recovery, &message);
+    r = recover(root, &recovery, &message);
     if (r < 0)
         return fail_errno(r, "recovery of an interrupted change", NULL);
     if (message)
@@ -283,9 +336,6 @@ int change_run(const struct options *options, const struct request *request) {
     _cleanup_json_ struct json_object *plan = NULL, *outcome = NULL;
     int r;
 
-    if (options->root && !options->dry_run)
-        return fail(EXIT_USAGE, "--root", "add --dry-run to see what would be done there",
-                    "'%s' changes only the running machine", request->verb);
     r = bus_try(options, &way.bus);
     if (r == EXIT_DONE && !way.bus && !options->dry_run)
         r = recover_first(options, request);
@@ -296,10 +346,10 @@ int change_run(const struct options *options, const struct request *request) {
         return r;
     if (options->dry_run)
         return dry_run(options, plan);
-    if (way.nothing_to_undo)
-        return put_nothing(options, plan);
     if (!options->quiet)
         put_plan(plan, stderr);
+    if (way.nothing_to_undo || plan_code(options, plan) != EXIT_DONE)
+        return put_verdict(options, plan);
     if (!confirmed(options, plan))
         return fail(EXIT_FAILED, request->verb, "answer y, or use --yes", "not confirmed; nothing was changed");
     r = way.bus ? apply_by_bus(&way, options, request, &outcome) : apply_directly(&way, options, request, &outcome);

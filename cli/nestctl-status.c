@@ -111,7 +111,7 @@ static const char *next_step(struct json_object *nested) {
     bool capable = member_bool(nested, "capable"), enabled = member_bool(nested, "enabled");
 
     if (member_bool(nested, "pending"))
-        return "stop what uses the module and nestd makes the change; 'nestctl check' names the users.";
+        return "stop what uses the module and nestd makes the change; 'nestctl undo' takes it back.";
     if (!capable)
         return "what is marked 'error' stands in the way.";
     if (!enabled)

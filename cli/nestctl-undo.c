@@ -29,6 +29,19 @@ static int list_directly(const struct options *options, struct json_object **ret
     return r < 0 ? fail_errno(r, "list of changes", r == -EACCES ? "run it as root" : NULL) : EXIT_DONE;
 }
 
+/* The journal is root's to read: others ask nestd, if there is one. */
+static int read_changes(const struct options *options, struct json_object **ret) {
+    _cleanup_bus_ sd_bus *bus = NULL;
+    int r;
+
+    if (!options->host && geteuid() != 0) {
+        r = bus_try(options, &bus);
+        if (r != EXIT_DONE)
+            return r;
+    }
+    return options->host || bus ? bus_ask(options, "ListChanges", ret) : list_directly(options, ret);
+}
+
 /* The table's WHEN, beside the microseconds of --json. */
 static void add_when(struct json_object *changes) {
     for (size_t i = 0; i < json_object_array_length(changes); i++) {
@@ -49,7 +62,7 @@ static int list(const struct options *options) {
     struct json_object *changes;
     int r;
 
-    r = options->host ? bus_ask(options, "ListChanges", &document) : list_directly(options, &document);
+    r = read_changes(options, &document);
     if (r != EXIT_DONE)
         return r;
     if (options->json) {

@@ -1,0 +1,365 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# enable, disable, undo and monitor, through nestd and without it, on a machine made of files (tests/daemon).
+# shellcheck disable=SC2030,SC2031,SC2154 # what bats does with subshells; what it and bus.bash set
+bats_require_minimum_version 1.5.0
+load ../daemon/bus
+load support
+
+setup() {
+    cd "$TOP" || return
+    new_host
+    before=$(snapshot)
+}
+
+teardown() {
+    [ -z "${bus_pid:-}" ] || stop_bus
+    rm -rf "$host"
+}
+
+# directly ARGUMENTS...: nestctl without nestd
+directly() {
+    timeout 60 "$O/tests/fake-nestctl" "$@" --direct --root="$host"
+}
+
+through_nestd() {
+    timeout 60 nestctl "$@"
+}
+
+with_nestd() {
+    start_bus
+    start_nestd
+}
+
+# without_time: outcome and list without what differs from run to run
+without_time() {
+    sed -E 's/"realtime_usec": [0-9]+/"realtime_usec": 0/; s/ [0-9-]{10} [0-9:]{8} / WHEN /'
+}
+
+# story COMMAND: what a day of changes prints, its exit codes, and the machine after each
+story() {
+    local arguments
+    while read -r arguments; do
+        case $arguments in
+        in-use) "$O/tests/fake-host" use "$host" yes ;;
+        idle) "$O/tests/fake-host" use "$host" no ;;
+        *)
+            echo "== $arguments"
+            # shellcheck disable=SC2086 # words
+            "$1" $arguments 2>&1 </dev/null | without_time
+            echo "code ${PIPESTATUS[0]}"
+            ;;
+        esac
+        snapshot | grep -v /var/lib/nestd
+    done <<'EOF'
+disable --dry-run
+disable
+disable --json
+enable --dry-run --json
+enable nested=on --json
+undo --dry-run
+undo
+undo
+undo --json
+undo
+undo 77
+enable shadow_vmcs=off pml=off --runtime
+enable ipiv --json
+in-use
+enable shadow_vmcs pml
+enable shadow_vmcs pml --json --quiet
+enable shadow_vmcs pml --when-idle --dry-run
+enable shadow_vmcs pml --when-idle --json
+undo --json
+idle
+enable --persistent shadow_vmcs pml vpid=off
+enable
+undo --quiet
+EOF
+}
+
+@test "change: the same day through nestd and without it: words, codes, machine" {
+    story directly >"$BATS_TEST_TMPDIR/directly"
+    rm -rf "$host"
+    new_host
+    with_nestd
+    # nestctl undo --list would look at this machine: the list of nestd is compared with it below
+    story through_nestd >"$BATS_TEST_TMPDIR/through"
+    # a fake machine is not "live"; everything else must be the same, byte for byte
+    diff -u <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/directly") <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/through")
+    run cat "$BATS_TEST_TMPDIR/through"
+    for code in 0 2 3 4; do
+        assert_line "code $code"
+    done
+    refute_line 'code 1'
+    refute_line 'code 124'
+}
+
+@test "change: the plan and its result, as people read them" {
+    run --separate-stderr directly disable --yes
+    assert_success
+    assert_output 'nested=off, now and at every boot'
+    assert_equal "$(head -n 2 <<<"$stderr" | sed 's/^ *//')" \
+        "1. write-options /etc/modprobe.d/nestd.conf: modprobe gives these options to kvm_intel whenever it is loaded, also after a reboot
++ options kvm_intel nested=0"
+    assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" N
+    run --separate-stderr directly undo --quiet
+    assert_success
+    assert_output ''
+    assert_equal "$stderr" ''
+    assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
+    run directly undo --list
+    assert_line --regexp '^1 +[0-9-]+ [0-9:]+ disable +yes +nested=off'
+    run directly undo --list --json
+    assert_success
+    assert_output --partial '"undone": true'
+}
+
+@test "change: --dry-run changes nothing, with whatever else" {
+    for arguments in disable 'enable shadow_vmcs=off' 'disable --yes' 'disable --when-idle' 'disable --runtime' undo; do
+        # shellcheck disable=SC2086 # words
+        run directly $arguments --dry-run
+        assert_success
+        assert_equal "$(snapshot)" "$before"
+    done
+    with_nestd
+    run through_nestd disable --dry-run
+    assert_success
+    assert_line 'Nothing was changed; without --dry-run it is done.'
+    assert_equal "$(snapshot)" "$before"
+}
+
+@test "change: a real nestctl changes only the running machine" {
+    run --separate-stderr nestctl disable --root="$host"
+    assert_complaint 2 "--root: 'disable' changes only the running machine; add --dry-run"
+    assert_equal "$(snapshot)" "$before"
+}
+
+@test "change: without root and without nestd: 5, and nothing happened" {
+    need_root
+    cp "$O/nestctl" "$BATS_TEST_TMPDIR/nestctl"
+    for verb in enable disable undo; do
+        run --separate-stderr as_nobody bash -c 'exec /proc/self/fd/9 "$@"' - "$verb" --yes 9<"$BATS_TEST_TMPDIR/nestctl"
+        assert_complaint 5 "$verb: only root can do it without nestd; run it as root, or start nestd"
+    done
+}
+
+@test "change: who polkit refuses gets 5, who it allows gets it done" {
+    need_root
+    with_nestd
+    start_polkit no
+    cp "$O/nestctl" "$BATS_TEST_TMPDIR/nestctl"
+    as_user() {
+        as_nobody timeout 60 bash -c 'exec /proc/self/fd/9 "$@"' - "$@" 9<"$BATS_TEST_TMPDIR/nestctl"
+    }
+    run --separate-stderr as_user disable --quiet
+    assert_complaint 5 'Disable: .*not authorised'
+    assert_equal "$(snapshot)" "$before"
+    # looking is free
+    run as_user disable --dry-run
+    assert_success
+    run as_user undo --list
+    assert_success
+    stop_polkit
+    start_polkit yes
+    run as_user disable --quiet
+    assert_success
+    assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" N
+    # the journal is root's: nestd tells it
+    run as_user undo --list
+    assert_line --regexp '^1 .* disable +no +nested=off'
+}
+
+@test "change: on a terminal a reload is asked about, and only that" {
+    INPUT='n\n' INPUT_AFTER='[y/N]' run on_terminal "$O/tests/fake-nestctl" disable --direct --root="$host"
+    assert_equal "$status" 1
+    assert_output --partial 'not confirmed; nothing was changed'
+    assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
+    INPUT='y\n' INPUT_AFTER='[y/N]' run on_terminal "$O/tests/fake-nestctl" disable --direct --root="$host"
+    assert_success
+    assert_output --partial 'nested=off, now and at every boot'
+    run on_terminal "$O/tests/fake-nestctl" enable --yes --direct --root="$host"
+    assert_success
+    refute_output --partial '[y/N]'
+    # nothing to reload, nothing to ask
+    run on_terminal "$O/tests/fake-nestctl" enable --direct --root="$host"
+    assert_success
+    refute_output --partial '[y/N]'
+}
+
+@test "change: a load that fails is exit 1, and everything is as before" {
+    dir=$BATS_TEST_TMPDIR
+    touch "$dir/fail-load"
+    FAKE_DIR=$dir run --separate-stderr directly disable --quiet
+    assert_complaint 1 'could not be loaded.*everything is as it was before'
+    assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
+    touch "$dir/fail-load"
+    FAKE_DIR=$dir run --separate-stderr directly disable --quiet --json
+    assert_equal "$status" 1
+    assert_output --partial '"rolled_back": true'
+}
+
+@test "change: killed in the middle, the next nestctl puts it right and says so" {
+    dir=$BATS_TEST_TMPDIR
+    touch "$dir/kill-load"
+    FAKE_DIR=$dir run directly disable --quiet
+    assert_equal "$status" 137
+    run --separate-stderr directly enable nested=on
+    assert_success
+    [[ $stderr == *'was interrupted and has been'* ]] || fail "$stderr"
+    assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" Y
+}
+
+# finishes PID CODE
+finishes() {
+    local code=0
+    wait "$1" || code=$?
+    assert_equal "$code" "$2"
+}
+
+@test "change: Ctrl-C without nestd undoes what was done" {
+    dir=$BATS_TEST_TMPDIR
+    touch "$dir/gate"
+    FAKE_DIR=$dir "$O/tests/fake-nestctl" disable --direct --root="$host" --yes >"$dir/out" 2>&1 3>&- &
+    pid=$!
+    sleep 1
+    # a background process of a script ignores SIGINT; nestctl asks for it
+    kill -INT $pid
+    sleep 0.2
+    rm "$dir/gate"
+    finishes $pid 1
+    run cat "$dir/out"
+    assert_output --partial 'as it was before'
+    assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
+}
+
+@test "change: Ctrl-C with nestd cancels the job; twice leaves it" {
+    with_nestd
+    touch "$dir/gate"
+    nestctl disable --yes >"$dir/out" 2>&1 3>&- &
+    pid=$!
+    retry state_is 1 running
+    sleep 0.5
+    kill -INT $pid
+    retry grep -q 'Ctrl-C again leaves the job to nestd' "$dir/out"
+    rm "$dir/gate"
+    finishes $pid 1
+    wait_job 1 cancelled
+    assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
+
+    touch "$dir/gate"
+    nestctl disable --yes >"$dir/out" 2>&1 3>&- &
+    pid=$!
+    retry state_is 2 running
+    sleep 0.5
+    kill -INT $pid
+    retry grep -q 'Ctrl-C again' "$dir/out"
+    kill -INT $pid
+    finishes $pid 1
+    run tail -n 1 "$dir/out"
+    assert_output "nestctl: /org/nestd1/job/2: still being cancelled by nestd; 'nestctl monitor' follows it, 'nestctl status' says how it ended"
+    rm "$dir/gate"
+    wait_job 2 cancelled
+}
+
+@test "change: nestd that dies in the middle is told, and what then happens" {
+    with_nestd
+    touch "$dir/gate" "$dir/killall-load"
+    nestctl disable --yes --quiet >"$dir/out" 2>&1 3>&- &
+    pid=$!
+    retry state_is 1 running
+    rm "$dir/gate"
+    finishes $pid 1
+    run cat "$dir/out"
+    assert_output "nestctl: nestd: stopped before the job ended; its next start finishes the change or rolls it back; see 'nestctl status'"
+}
+
+@test "change: progress on a terminal, none on a pipe" {
+    with_nestd
+    run on_terminal nestctl disable --yes
+    assert_success
+    assert_output --regexp '\[ *[0-9]+%\]'
+    run through_nestd enable
+    assert_success
+    refute_output --partial '%]'
+}
+
+@test "change: one at a time: 4, and who is at it" {
+    with_nestd
+    touch "$dir/gate"
+    nestctl disable --yes >"$dir/out" 2>&1 3>&- &
+    pid=$!
+    retry state_is 1 running
+    run --separate-stderr through_nestd enable shadow_vmcs=off --quiet
+    assert_complaint 4 '/org/nestd1/job/1 is changing this host'
+    rm "$dir/gate"
+    finishes $pid 0
+}
+
+@test "change: --host asks nestd there, over ssh" {
+    with_nestd
+    mkdir "$dir/bin"
+    cat >"$dir/bin/ssh" <<EOF
+#!/bin/bash
+# what ssh would run there: systemd-stdio-bridge, on the private bus
+printf '%s\n' "\$*" >>"$dir/ssh.log"
+[[ "\$*" == *gone* ]] && { echo "ssh: gone" >&2; exit 255; }
+exec systemd-stdio-bridge -p "$DBUS_SYSTEM_BUS_ADDRESS"
+EOF
+    chmod +x "$dir/bin/ssh"
+    PATH=$dir/bin:$PATH
+    unset DBUS_SYSTEM_BUS_ADDRESS
+    run nestctl status --host=root@there
+    assert_success
+    assert_line --regexp 'CPU: Fake'
+    run cat "$dir/ssh.log"
+    assert_output --partial 'root@there systemd-stdio-bridge'
+    run nestctl check -H there --json
+    assert_output --partial '"checks"'
+    run nestctl disable -H there
+    assert_success
+    assert_line 'nested=off, now and at every boot'
+    assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" N
+    run nestctl undo --list -H there
+    assert_line --regexp '^1 .* disable +no +nested=off'
+    run --separate-stderr nestctl enable -H gone
+    assert_equal "$status" 1
+    assert_equal "$output" ''
+    [[ $stderr == *'on gone: '* ]] || fail "$stderr"
+    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus
+}
+
+@test "change: a bus without nestd is no bus" {
+    start_bus
+    run through_nestd status
+    assert_success
+    run --separate-stderr through_nestd undo 77
+    assert_complaint 2 '77: no such change'
+}
+
+@test "monitor: a change of nestd and a file that changes; JSON a line each" {
+    with_nestd
+    nestctl monitor --json >"$dir/seen" 2>"$dir/err" 3>&- &
+    pid=$!
+    retry grep -q 'Following changes' "$dir/err"
+    through_nestd disable --quiet
+    retry grep -q '"what":"job/1 State","before":null,"after":"done"' "$dir/seen"
+    kill -INT $pid
+    finishes $pid 0
+    /usr/bin/python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]' <"$dir/seen"
+}
+
+@test "monitor: of another host, what its nestd says" {
+    with_nestd
+    mkdir "$dir/bin"
+    printf '#!/bin/sh\nexec systemd-stdio-bridge -p "%s"\n' "$DBUS_SYSTEM_BUS_ADDRESS" >"$dir/bin/ssh"
+    chmod +x "$dir/bin/ssh"
+    PATH=$dir/bin:$PATH nestctl monitor -H there >"$dir/seen" 2>"$dir/err" 3>&- &
+    pid=$!
+    retry grep -q 'Following changes' "$dir/err"
+    through_nestd disable --quiet
+    retry grep -qE '^[0-9:]{8} nested.enabled: true -> false$' "$dir/seen"
+    retry grep -qE '^[0-9:]{8} features.nested.current: on -> off$' "$dir/seen"
+    kill -TERM $pid
+    finishes $pid 0
+}
