@@ -53,17 +53,10 @@ static int show(const struct options *options, const char *text, size_t len) {
     json_object_object_add(o, "name", d.name ? json_object_new_string(d.name) : NULL);
     json_object_object_add(o, "uuid", d.uuid ? json_object_new_string(d.uuid) : NULL);
     guest_describe_doc(&d, extension, o);
-    if (options->json) {
+    if (options->json)
         put_json(o);
-        return EXIT_DONE;
-    }
-    json_object_object_foreach(o, key, value) {
-        if (streq(key, "schema"))
-            continue;
-        printf("%10s: ", key);
-        put_safe(value ? json_object_get_string(value) : "-");
-        putchar('\n');
-    }
+    else
+        guest_put_members(o);
     return EXIT_DONE;
 }
 

@@ -16,5 +16,8 @@ void guest_describe_doc(const struct guest_doc *doc, enum extension extension, s
 /* An array of strings. */
 struct json_object *guest_notes_json(char *const *notes);
 
+/* "key: value" lines. */
+void guest_put_members(struct json_object *o);
+
 /* --file */
 int guest_file(const struct options *options, const char *what);

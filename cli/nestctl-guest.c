@@ -2,7 +2,8 @@
 /* nestctl guest: vmx or svm for chosen guests. */
 #include "facts.h"
 #include "guest-mark.h"
-#include "guest.h"
+#include "guest-libvirt.h"
+#include "table.h"
 
 int guest_fail(int error, const char *thing, const char *why) {
     static const struct {
@@ -89,6 +90,125 @@ struct json_object *guest_notes_json(char *const *notes) {
     return a;
 }
 
+static const struct column columns[] = {
+    {"NAME", "name", .truncate = true},
+    {"STATE", "state"},
+    {"CPU", "cpu"},
+    {"CAN NEST", "nest"},
+    {"LIVE", "live"},
+    {"L2 NOW", "l2_active"},
+    {"CHOSEN", "wish"},
+};
+
+/* The table's cells beside the members of --json. */
+static void add_cells(struct json_object *guests) {
+    for (size_t i = 0; i < json_object_array_length(guests); i++) {
+        struct json_object *g = json_object_array_get_idx(guests, i);
+        const char *model = member_string(g, "model");
+        json_object_object_add(g, "state", json_object_new_string(member_bool(g, "running") ? "running" : "shut off"));
+        json_object_object_add(g, "cpu", json_object_new_string(*model ? model : member_string(g, "mode")));
+    }
+}
+
+static int list(const struct options *options) {
+    _cleanup_domain_conn_ struct domain_conn c = {};
+    _cleanup_json_ struct json_object *guests = NULL;
+    enum extension extension;
+
+    int r = guest_extension(options, &extension);
+    if (r == EXIT_DONE)
+        r = guest_connect(options, geteuid() != 0, &c);
+    if (r == EXIT_DONE)
+        r = guest_read_all(&c, extension, &guests);
+    if (r != EXIT_DONE)
+        return r;
+    if (options->json) {
+        _cleanup_json_ struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "schema", json_object_new_int(1));
+        json_object_object_add(o, "guests", TAKE_PTR(guests));
+        put_json(o);
+        return EXIT_DONE;
+    }
+    add_cells(guests);
+    r = put_table(guests, columns, ELEMENTSOF(columns));
+    return r < 0 ? fail_errno(r, "list", NULL) : EXIT_DONE;
+}
+
+static int show_one(const struct options *options, const struct domain_conn *c, virDomainPtr dom) {
+    _cleanup_domain_info_ struct domain_info info = {};
+    _cleanup_json_ struct json_object *o = NULL;
+    _cleanup_free_ char *why = NULL;
+    enum extension extension;
+
+    int r = guest_extension(options, &extension);
+    if (r != EXIT_DONE)
+        return r;
+    if ((r = domain_read(c, dom, extension, &info, &why)) < 0)
+        return guest_fail(r, c->lv->virDomainGetName(dom), why);
+    o = guest_describe(&info, extension);
+    if (options->json) {
+        json_object_object_add(o, "schema", json_object_new_int(1));
+        put_json(o);
+    } else
+        guest_put_members(o);
+    return EXIT_DONE;
+}
+
+void guest_put_members(struct json_object *o) {
+    json_object_object_foreach(o, key, value) {
+        if (streq(key, "schema") || !value)
+            continue;
+        printf("%14s: ", key);
+        put_safe(json_object_get_string(value));
+        putchar('\n');
+    }
+}
+
+/* What a word of the command line does with one guest. */
+static int do_one(const struct options *options, const struct domain_conn *c, const char *what, const char *guest,
+                  const struct guest_wish *wish) {
+    _cleanup_vir_domain_ virDomainPtr dom = NULL;
+    _cleanup_free_ char *why = NULL;
+
+    int r = domain_find(c, guest, &dom, &why);
+    if (r == -ENOENT)
+        return fail(EXIT_NO_GUEST, guest, NULL, "%s", why);
+    if (r < 0)
+        return guest_fail(r, guest, why);
+    if (streq(what, "show"))
+        return show_one(options, c, dom);
+    return guest_change(options, c, dom, wish, streq(what, "diff"));
+}
+
+static enum guest_action action_of(const char *what) {
+    return streq(what, "hide") ? GUEST_HIDE : streq(what, "undo") ? GUEST_UNDO : GUEST_EXPOSE;
+}
+
+static int with_libvirt(const struct options *options, const char *what, int n, char *guests[]) {
+    _cleanup_domain_conn_ struct domain_conn c = {};
+    struct guest_wish wish = {};
+    int code = EXIT_DONE;
+
+    if (n == 0)
+        return fail(EXIT_USAGE, what, "name a guest, or a definition with --file", "an argument is missing");
+    if (options->root)
+        return fail(EXIT_USAGE, "--root", "use it with --file", "guests run on this host only");
+    if (options->host && !options->extension)
+        return fail(EXIT_USAGE, "--host", "say --extension=vmx or --extension=svm", "the other host's CPU is not known");
+    int r = streq(what, "show") ? EXIT_DONE : guest_wish_parse(options, action_of(what), &wish);
+    if (r == EXIT_DONE)
+        r = guest_connect(options, streq(what, "show") && geteuid() != 0, &c);
+    if (r != EXIT_DONE)
+        return r;
+    /* Each is tried; the first failure is what the exit code says. */
+    for (int i = 0; i < n; i++) {
+        r = do_one(options, &c, what, guests[i], &wish);
+        if (code == EXIT_DONE)
+            code = r;
+    }
+    return code;
+}
+
 int verb_guest(const struct options *options, int argc, char *argv[]) {
     static const char *const words[] = {"list", "show", "expose", "hide", "undo", "diff"};
     size_t i = 0;
@@ -97,10 +217,11 @@ int verb_guest(const struct options *options, int argc, char *argv[]) {
         i++;
     if (i == ELEMENTSOF(words))
         return fail(EXIT_USAGE, argv[0], "see 'nestctl guest --help'", "'guest' cannot do that");
-    if (options->file) {
-        if (argc > 1)
-            return fail(EXIT_USAGE, argv[1], "name a guest or give a file", "--file is instead of a guest");
+    if (options->file && argc > 1)
+        return fail(EXIT_USAGE, argv[1], "name a guest or give a file", "--file is instead of a guest");
+    if (options->file)
         return guest_file(options, argv[0]);
-    }
-    return fail(EXIT_FAILED, argv[0], "use --file", "not done");
+    if (streq(argv[0], "list"))
+        return argc > 1 ? fail(EXIT_USAGE, argv[1], "use 'guest show'", "'guest list' takes no guest") : list(options);
+    return with_libvirt(options, argv[0], argc - 1, argv + 1);
 }

@@ -38,6 +38,7 @@
     X(virDomainGetState)                                                                                     \
     X(virDomainGetUUIDString)                                                                                \
     X(virDomainGetXMLDesc)                                                                                   \
+    X(virDomainHasManagedSaveImage)                                                                          \
     X(virDomainIsActive)                                                                                     \
     X(virDomainIsPersistent)                                                                                 \
     X(virDomainListGetStats)                                                                                 \

@@ -107,6 +107,21 @@ char **strv_free(char **strv) {
     return NULL;
 }
 
+int notes_append(char ***notes, struct guest_edits *from) {
+    size_t have = 0;
+    while (*notes && (*notes)[have])
+        have++;
+    char **all = reallocarray(*notes, have + from->n_notes + 1, sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->n_notes; i++)
+        all[have + i] = TAKE_PTR(from->notes[i]);
+    all[have + from->n_notes] = NULL;
+    from->n_notes = 0;
+    *notes = all;
+    return 0;
+}
+
 void edits_done(struct guest_edits *e) {
     text_splices_free(e->splices, e->n_splices);
     strv_free(e->notes);

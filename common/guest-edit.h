@@ -44,3 +44,5 @@ void edits_done(struct guest_edits *e);
 _printf_(3, 4) int refuse(char **why, int error, const char *format, ...);
 
 char **strv_free(char **strv);
+/* Moves FROM's notes to the end of a NULL-terminated list, which may be NULL. -ENOMEM. */
+int notes_append(char ***notes, struct guest_edits *from);

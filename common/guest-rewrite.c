@@ -93,20 +93,6 @@ static bool same_element(const struct xml_doc *now, uint32_t n, const struct xml
     return children == now_children;
 }
 
-static void take_notes(char ***notes, struct guest_edits *from) {
-    size_t have = 0;
-    while (*notes && (*notes)[have])
-        have++;
-    char **all = reallocarray(*notes, have + from->n_notes + 1, sizeof(*all));
-    if (!all)
-        return;
-    for (size_t i = 0; i < from->n_notes; i++)
-        all[have + i] = TAKE_PTR(from->notes[i]);
-    all[have + from->n_notes] = NULL;
-    from->n_notes = 0;
-    *notes = all;
-}
-
 static int splice(const struct guest_doc *d, struct guest_edits *e, char **ret, size_t *ret_len, char **why) {
     if (e->failed)
         return -ENOMEM;
@@ -130,7 +116,8 @@ static int apply(const struct guest_doc *d, const struct guest_wish *w, struct g
         return r;
     if ((r = splice(d, &e, &result.text, &result.len, why)) < 0)
         return r;
-    take_notes(&result.notes, &e);
+    if ((r = notes_append(&result.notes, &e)) < 0)
+        return r;
     *ret = result;
     result = (struct guest_result){};
     return 0;
@@ -197,7 +184,8 @@ static int undo(const struct guest_doc *d, const struct guest_mark *m, struct gu
         free(result.text);
         result.text = text;
         result.len = len;
-        take_notes(&result.notes, &some);
+        if ((r = notes_append(&result.notes, &some)) < 0)
+            return r;
     }
     *ret_clean = clean;
     *ret = result;
@@ -238,7 +226,11 @@ static int unchanged(const char *raw, size_t len, const char *note, struct guest
     memcpy(result.text, raw, len);
     result.text[len] = 0;
     edit_note(&e, "%s", note);
-    take_notes(&result.notes, &e);
+    int r = notes_append(&result.notes, &e);
+    if (r < 0) {
+        guest_result_done(&result);
+        return r;
+    }
     *ret = result;
     return 0;
 }

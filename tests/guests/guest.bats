@@ -1,0 +1,123 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# nestctl guest: on a file, and with a libvirtd of the test's own and QEMU without KVM, which emulates svm.
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+setup() {
+    O=$(realpath "${O:-build}")
+    here=$BATS_TEST_DIRNAME
+    nestctl=$O/nestctl
+    doc=$here/nasties/crlf.xml
+    cd "$BATS_TEST_TMPDIR" || exit
+    chmod 755 "$BATS_TEST_TMPDIR"
+}
+
+@test "guest --file: expose and undo give the original back byte for byte" {
+    "$nestctl" guest expose --extension=svm --file "$doc" >exposed 2>notes
+    grep -q "<feature policy='require' name='svm'/>" exposed
+    test -s notes
+    "$nestctl" guest expose --extension=svm --file - <exposed >again 2>/dev/null
+    cmp again exposed
+    "$nestctl" guest undo --file exposed 2>/dev/null | cmp - "$doc"
+    "$nestctl" guest hide --extension=svm -f exposed 2>/dev/null | grep -q "policy='disable' name='svm'"
+}
+
+@test "guest --file: --dry-run and diff print what would change, and --json says it" {
+    run --separate-stderr "$nestctl" guest expose --extension=vmx --file "$doc" --dry-run
+    assert_success
+    assert_output --partial "+    <feature policy='require' name='vmx'/>"
+    run --separate-stderr "$nestctl" guest diff --extension=vmx --file "$doc"
+    assert_output --partial "+    <feature policy='require' name='vmx'/>"
+    "$nestctl" guest expose --json --extension=svm --file "$doc" | python3 -c '
+import json, sys
+o = json.load(sys.stdin)
+assert o["schema"] == 1 and o["changed"] is True and o["notes"] and "svm" in o["document"]'
+}
+
+@test "guest --file: exit codes tell why not" {
+    run -2 "$nestctl" guest expose --extension=svm --file /etc/passwd
+    assert_output --partial "not a well-formed XML document"
+    run -3 "$nestctl" guest expose --extension=svm --file - <<<"<domain type='xen'/>"
+    assert_output --partial "'xen'"
+    run -3 "$nestctl" guest expose --extension=vmx --file - <<<"<domain type='qemu'/>"
+    run -1 "$nestctl" guest expose --extension=svm --file missing.xml
+    run -2 "$nestctl" guest expose --extension=avx --file "$doc"
+    run -2 "$nestctl" guest expose --mode=fast --extension=svm --file "$doc"
+    run -2 "$nestctl" guest hide --mode=host-model --extension=svm --file "$doc"
+    run -2 "$nestctl" guest steal --file "$doc"
+    run -2 "$nestctl" guest expose
+    run -2 "$nestctl" guest list --file "$doc"
+}
+
+@test "with libvirt: expose, live in QEMU, hide, undo back to where it was" {
+    cat >script <<'EOS'
+set -eux
+virsh -q define "$1/nasties/tcg.xml"
+cat >"$HOME/b.xml" <<E
+<domain type='qemu'><name>chosen</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><cpu mode='host-model'/></domain>
+E
+virsh -q define "$HOME/b.xml"
+virsh -q dumpxml --inactive --security-info chosen >"$HOME/before"
+x=--extension=svm
+"$N" guest expose chosen $x --dry-run | grep -q '^+.*require.*svm'
+virsh -q dumpxml --inactive --security-info chosen | cmp - "$HOME/before"
+"$N" guest expose chosen $x
+"$N" guest expose chosen $x 2>&1 | grep -q 'already so'
+virsh -q dumpxml --inactive chosen | grep -q "<feature policy='require' name='svm'/>"
+member() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+[ "$("$N" guest show chosen $x --json | member live)" = - ]
+virsh -q start chosen
+[ "$("$N" guest show chosen $x --json | member live)" = yes ]
+# QEMU's own word, asked directly
+path=$(virsh -q qemu-monitor-command chosen '{"execute":"query-cpus-fast"}' | grep -o '/machine/[^"]*' | head -1)
+virsh -q qemu-monitor-command chosen "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"$path\",\"property\":\"svm\"}}" | grep -q true
+# hidden while it runs: the definition changes, the guest is not restarted, and both are told
+id=$(virsh -q domid chosen)
+"$N" guest hide chosen $x --now 2>&1 | grep -q 'virsh shutdown chosen'
+[ "$(virsh -q domid chosen)" = "$id" ]
+[ "$("$N" guest show chosen $x --json | member needs_restart)" = True ]
+virsh -q destroy chosen
+virsh -q start chosen
+[ "$("$N" guest show chosen $x --json | member live)" = no ]
+virsh -q destroy chosen
+"$N" guest undo chosen
+virsh -q dumpxml --inactive --security-info chosen | cmp - "$HOME/before"
+# passthrough-like modes say nothing in the definition: QEMU is asked
+virsh -q start nasty
+[ "$("$N" guest show nasty $x --json | member live)" = yes ]
+[ "$("$N" guest show nasty $x --json | member nest)" = passthrough ]
+virsh -q destroy nasty
+"$N" guest list $x | grep -q '^chosen'
+! "$N" guest expose missing $x || false
+EOS
+    N=$nestctl run "$here/with-libvirtd" bash script "$here"
+    assert_success
+}
+
+@test "with libvirt: no such guest is 6, no libvirt is 1, what libvirt refuses stays as it was" {
+    N=$nestctl run -6 "$here/with-libvirtd" "$nestctl" guest expose missing --extension=svm
+    LIBVIRT_DEFAULT_URI=qemu:///session XDG_RUNTIME_DIR=/nonexistent HOME=/nonexistent LIBVIRT_AUTOSTART=0 \
+        run -1 "$nestctl" guest list --extension=svm
+    cat >script <<'EOS'
+set -eux
+cat >"$HOME/c.xml" <<E
+<domain type='qemu'><name>c</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>
+E
+virsh -q define "$HOME/c.xml"
+virsh -q dumpxml --inactive --security-info c >"$HOME/before"
+# host-passthrough needs KVM
+r=0; "$N" guest expose c --extension=svm --mode=host-passthrough || r=$?
+[ $r = 3 ]
+r=0; "$N" guest expose c --extension=vmx || r=$?
+[ $r = 3 ]
+virsh -q dumpxml --inactive --security-info c | cmp - "$HOME/before"
+# each of several is tried
+r=0; "$N" guest expose missing c --extension=svm || r=$?
+[ $r = 6 ]
+virsh -q dumpxml --inactive c | grep -q "require.*svm"
+EOS
+    N=$nestctl run "$here/with-libvirtd" bash script
+    assert_success
+}
