@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
 #include "work.h"
 #include "common/actor.h"
 #include "common/apply.h"
 #include "common/bus.h"
 #include "common/diagnose.h"
 #include "common/text.h"
+#include "kernel-log.h"
 
 static const char *const change_kinds[_CHANGE_KIND_MAX] = {
     [CHANGE_ENABLE] = "enable",
@@ -248,12 +250,35 @@ static int change_host(struct worker *w, const struct order *order, struct outco
     return r;
 }
 
+static uint64_t now_realtime_usec(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* "could not be loaded: Invalid argument" leaves it to the kernel's log to say which. */
+static int add_kernel_words(uint64_t since, struct outcome *o) {
+    _cleanup_free_ char *line = NULL, *message = NULL;
+
+    if (o->exit_code != 1 || !o->message || kernel_log_about_kvm(since, &line) < 0 || strstr(o->message, line))
+        return 0;
+    if (!(message = text_format("%s; the kernel said: %s", o->message, line)))
+        return -ENOMEM;
+    free(o->message);
+    o->message = TAKE_PTR(message);
+    return 0;
+}
+
 int work_change(struct worker *w, const void *arg, struct json_object **ret) {
     _cleanup_outcome_ struct outcome outcome = {};
+    const struct order *order = arg;
+    uint64_t start = now_realtime_usec();
     struct json_object *document = NULL;
     int r;
 
     if ((r = new_result(ret)) < 0 || (r = change_host(w, arg, &outcome)) < 0 ||
+        (!order->root_path && !worker_cancelled(w) && (r = add_kernel_words(start, &outcome)) < 0) ||
         (r = outcome_to_json(&outcome, &document)) < 0 || (r = add(*ret, "outcome", document)) < 0)
         return r;
     /* The change is made and its result stands, whether or not the host can be described afterwards. */
