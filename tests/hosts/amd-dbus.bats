@@ -1,0 +1,184 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2016 # dollars are for the host
+# The same job through D-Bus: busctl, and a Python client as a cloud's agent has it; as root, as alice, whom polkit
+# allows it, and as bob, whom it refuses.
+
+load support
+
+setup_file() {
+    host_start
+    nested_off_by_admin
+    AMD_STDIN=1 on tee /etc/polkit-1/rules.d/50-nestd-tests.rules >/dev/null <<'RULE'
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.nestd1.") == 0 && subject.user == "alice")
+        return polkit.Result.YES;
+});
+RULE
+    # Not left to polkit's own watch of the directory
+    there 'systemctl restart polkit'
+    fingerprint >"$BATS_FILE_TMPDIR/before"
+}
+
+teardown_file() {
+    host_stop
+}
+
+as() { # USER CMD ARG...
+    on runuser -u "$@"
+}
+
+assert_as_before() {
+    run fingerprint
+    assert_output "$(cat "$BATS_FILE_TMPDIR/before")"
+}
+
+@test "the bus starts nestd when it is called" {
+    there 'systemctl stop nestd'
+    run on busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Vendor
+    assert_output 's "amd"'
+    run on systemctl is-active nestd
+    assert_output active
+}
+
+@test "busctl: the interfaces are those of the manual" {
+    run on busctl introspect org.nestd1 /org/nestd1 org.nestd1.Host
+    assert_success
+    for name in Describe Enable Disable Undo Version Vendor Extension NestedCapable NestedEnabled Persistent Pending Module; do
+        assert_output --regexp "\\.$name +(method|property)"
+    done
+}
+
+@test "busctl: Enable and Undo, followed through the job" {
+    run there '
+        set -e
+        job=$(busctl --json=short call org.nestd1 /org/nestd1 org.nestd1.Host Enable "a{sv}" 1 nested b true |
+              python3 -c "import json, sys; print(json.load(sys.stdin)[\"data\"][0])")
+        state() { busctl get-property org.nestd1 "$job" org.nestd1.Job State; }
+        for ((i = 0; i < 300; i++)); do [ "$(state)" = "s \"running\"" ] || break; sleep 0.2; done
+        state
+        busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host NestedEnabled'
+    assert_success
+    assert_line 's "done"'
+    assert_line 'b true'
+    assert_parameter nested 1
+    run on busctl call org.nestd1 /org/nestd1 org.nestd1.Host Undo 'a{sv}' 0
+    assert_success
+    eventually 60 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ] && [ ! -e /etc/modprobe.d/nestd.conf ]'
+    eventually 60 'ls /dev/kvm'
+    there 'udevadm settle'
+    assert_as_before
+}
+
+@test "busctl: wrong options are refused by name, without effect" {
+    run on busctl call org.nestd1 /org/nestd1 org.nestd1.Host Enable 'a{sv}' 1 nonsense b true
+    assert_failure
+    assert_output --partial nonsense
+    run on busctl call org.nestd1 /org/nestd1 org.nestd1.Host Enable 'a{sv}' 1 nested s maybe
+    assert_failure
+    run on busctl call org.nestd1 /org/nestd1 org.nestd1.Host Undo 'a{sv}' 1 id s 4711
+    assert_failure
+    assert_output --partial 4711
+    assert_as_before
+}
+
+@test "an agent in Python, as root: enable, told of it by a signal, undo" {
+    run on python3 /root/agent.py enable nested=on
+    assert_success
+    assert_output --partial '"state": "done"'
+    assert_output --partial '"enabled": true'
+    assert_output --regexp '"signals": \{.*"NestedEnabled": true'
+    assert_parameter nested 1
+    run on python3 /root/agent.py undo
+    assert_success
+    assert_output --partial '"enabled": false'
+    assert_as_before
+}
+
+@test "a user whom polkit allows: through the agent and through nestctl" {
+    on install -m 755 /root/agent.py /home/alice/agent.py
+    run as alice python3 /home/alice/agent.py enable nested=on
+    assert_success
+    assert_output --partial '"enabled": true'
+    assert_parameter nested 1
+    run as alice nestctl undo --yes
+    assert_success
+    assert_as_before
+    run as alice nestctl enable --yes
+    assert_success
+    assert_parameter nested 1
+    run as alice python3 /home/alice/agent.py undo
+    assert_success
+    assert_as_before
+}
+
+@test "a user whom polkit refuses: exit 5, AccessDenied, nothing changed; looking is free" {
+    on install -m 755 /root/agent.py /home/bob/agent.py
+    for change in 'enable' 'enable nested=on' 'disable npt' 'undo'; do
+        # shellcheck disable=SC2086 # words
+        run as bob nestctl $change --yes
+        assert_failure 5
+    done
+    run as bob python3 /home/bob/agent.py enable nested=on
+    assert_failure 1
+    assert_output --partial '"refused": "org.freedesktop.DBus.Error.AccessDenied"'
+    run as bob nestctl enable --yes --direct
+    assert_failure 5
+    assert_as_before
+    run as bob nestctl status
+    assert_success
+    run as bob nestctl enable --dry-run
+    assert_success
+    run as bob python3 /home/bob/agent.py describe
+    assert_success
+}
+
+@test "bob cannot cancel or undo what root did" {
+    on nestctl enable --yes
+    run as bob nestctl undo --yes
+    assert_failure 5
+    assert_parameter nested 1
+    on nestctl undo --yes
+    assert_as_before
+}
+
+@test "without polkit: root only" {
+    there 'systemctl mask --now --runtime polkit'
+    run as alice nestctl enable --yes
+    assert_failure 5
+    assert_as_before
+    run on nestctl enable --yes
+    assert_success
+    run on nestctl undo --yes
+    assert_success
+    there 'systemctl unmask --runtime polkit'
+    assert_as_before
+}
+
+@test "with an L1 guest running: Blocked, naming it; when-idle completes after it stops, without the caller" {
+    on nestctl enable --yes
+    l1_start
+    run on python3 /root/agent.py disable
+    assert_failure
+    assert_output --partial l1
+    assert_parameter nested 1
+    run on python3 /root/agent.py disable when-idle=true
+    assert_output --partial '"pending": true'
+    assert_parameter nested 1
+    l1_stop
+    eventually 120 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ]'
+    eventually 60 'busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Pending | grep -q false'
+    # Back through both changes
+    on nestctl undo --yes
+    assert_parameter nested 1
+    on nestctl undo --yes
+    assert_as_before
+}
+
+@test "idle: nestd leaves, and wakes nothing up" {
+    there 'mkdir -p /etc/nestd/nestd.conf.d && printf "[Daemon]\nIdleExitSec=3\n" >/etc/nestd/nestd.conf.d/test.conf && systemctl restart nestd'
+    eventually 120 '! systemctl is-active -q nestd'
+    run on systemctl show -P Result nestd
+    assert_output success
+    there 'rm -r /etc/nestd'
+}
