@@ -25,7 +25,9 @@ teardown_file() {
 }
 
 as() { # USER CMD ARG...
-    on runuser -u "$@"
+    local user=$1
+    shift
+    on runuser -u "$user" -- "$@"
 }
 
 assert_as_before() {

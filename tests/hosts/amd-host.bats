@@ -45,10 +45,12 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
     assert_line "True False False kvm_amd loaded False"
     assert_output --partial "'nested-off'"
     run on nestctl check
-    assert_failure 7
+    assert_output --regexp '(warn|fail) +nested .*kvm.conf:2'
 }
 
-@test "nested off: an L1 guest gets no svm" {
+@test "nested off: an L1 guest gets no svm, and libvirt knows" {
+    run on virsh -q domcapabilities --virttype kvm
+    assert_output --partial "<feature policy='disable' name='svm'/>"
     l1_start
     run l1_console
     assert_output --partial 'CPU flags: neither vmx nor svm'
@@ -71,7 +73,8 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
     assert_success
     run fingerprint
     # The only differences: nestd's own file, and the parameter.
-    run diff <(before | grep -v 'parameters/nested:') <(echo "$output" | grep -v -e nestd.conf -e 'parameters/nested:')
+    run diff <(before | grep -v 'parameters/nested:') \
+        <(echo "$output" | grep -v -e etc/modprobe.d/nestd.conf -e 'parameters/nested:')
     assert_success
     assert_parameter nested 1
     assert_parameter intercept_smi N
@@ -87,7 +90,9 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
 @test "enable: libvirt knows without being restarted" {
     run on virsh -q domcapabilities --virttype kvm
     assert_success
-    assert_output --regexp "feature policy='require' name='svm'"
+    # It is part of the model "EPYC", so that it is not named.
+    assert_output --partial "<model fallback='forbid'>EPYC</model>"
+    refute_output --partial "<feature policy='disable' name='svm'/>"
 }
 
 @test "enable again: already so, nothing is done" {
@@ -121,8 +126,6 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
         run fingerprint
         assert_output "$(cat "$BATS_TEST_TMPDIR/now")"
     done
-    run there 'nestctl disable --yes --json | grep -o "\"exit_code\": *4"'
-    assert_success
 }
 
 @test "with it running: --when-idle waits, and completes after it stops" {
@@ -147,7 +150,7 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
 }
 
 @test "reboot: still enabled" {
-    "$top/tests/hosts/amd" reboot
+    host_reboot
     assert_parameter nested 1
     assert_parameter intercept_smi N
     run on nestctl status
@@ -176,7 +179,7 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
 @test "the power fails while a change is made: never a third state" {
     on systemd-run -q --no-block nestctl enable --yes
     sleep 0.4
-    "$top/tests/hosts/amd" crash
+    host_crash
     run on nestctl status
     assert_success
     case $(on cat /sys/module/kvm_amd/parameters/nested) in
@@ -197,5 +200,5 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
     run there 'find / -xdev -iname "*nestd*" ! -path "/root/*" ! -path "/var/lib/nestd-tests*" ! -path "/var/lib/dpkg/*" \
         ! -name "nestd-agent*" ! -path "/var/log/*" ! -path "/etc/initramfs-tools/*" ! -path "/usr/share/initramfs-tools/*" ! -path "/sys/*" ! -path "/tmp/*"'
     refute_output
-    on dpkg -i /root/nestd_*_amd64.deb
+    there 'dpkg -i /root/nestd_*_amd64.deb'
 }

@@ -28,6 +28,14 @@ host_stop() {
     "$top/tests/hosts/amd" stop
 }
 
+host_reboot() {
+    "$top/tests/hosts/amd" reboot
+}
+
+host_crash() {
+    "$top/tests/hosts/amd" crash
+}
+
 on() {
     "$top/tests/hosts/amd" run "$@"
 }
