@@ -47,23 +47,34 @@ u64 nv_read_cr4_01(struct nv_vcpu *v)
 	return nv_mix_cr0(nv_get(&v->vmcs01, F_GUEST_CR4), nv_get(&v->vmcs01, F_CR4_SHADOW), v->cr4_mask01);
 }
 
-/* What governs the running level: L1's own, or what L1 has set for L2 (not what L2 reads). */
+/*
+ * What governs the running level: L1's own, or what L1 has set for L2 (not what L2 reads). Bits that L0 forces in the hardware
+ * for shadow paging (WP, PAE) are taken from whoever owns them.
+ */
 u64 nv_read_cr0(struct nv_vcpu *v)
 {
-	u64 hw;
+	u64 hw, theirs;
 
 	if (!v->in_l2)
 		return nv_read_cr0_01(v);
 	hw = nv_get(&v->vmcs02, F_GUEST_CR0);
 	if (nv_params.ept)
 		return hw;
-	/* Under shadow paging WP is L0's in the hardware. */
-	return (hw & ~C0_WP) | ((V(CR0_MASK) & C0_WP ? V(GUEST_CR0) : nv_get(&v->vmcs02, F_CR0_SHADOW)) & C0_WP);
+	theirs = nv_mix_cr0(nv_get(&v->vmcs02, F_CR0_SHADOW), V(GUEST_CR0), V(CR0_MASK));
+	return nv_mix_cr0(hw, theirs, v->cr0_mask01);
 }
 
 u64 nv_read_cr4(struct nv_vcpu *v)
 {
-	return v->in_l2 ? nv_get(&v->vmcs02, F_GUEST_CR4) : nv_read_cr4_01(v);
+	u64 hw, theirs;
+
+	if (!v->in_l2)
+		return nv_read_cr4_01(v);
+	hw = nv_get(&v->vmcs02, F_GUEST_CR4);
+	if (nv_params.ept)
+		return hw;
+	theirs = nv_mix_cr0(nv_get(&v->vmcs02, F_CR4_SHADOW), V(GUEST_CR4), V(CR4_MASK));
+	return nv_mix_cr0(hw, theirs, v->cr4_mask01);
 }
 
 void nv_write_cr0_01(struct nv_vcpu *v, u64 cr0)
@@ -104,7 +115,7 @@ static void write_cr4(struct nv_vcpu *v, u64 val)
 	mask = V(CR4_MASK);
 	nv_put(v->cur, F_CR4_SHADOW, (V(CR4_SHADOW) & mask) | (val & ~mask));
 	val = (V(GUEST_CR4) & mask) | (val & ~mask);
-	nv_put(v->cur, F_GUEST_CR4, (val | v->cr4_force) & ~v->cr4_clear);
+	nv_put(v->cur, F_GUEST_CR4, (val | v->cr4_force | (nv_params.ept ? 0 : C4_PAE)) & ~v->cr4_clear);
 }
 
 /* PAE paging keeps its PDPTEs in registers; with EPT they are in the VMCS (27.3.2.4). False: #GP. */
@@ -185,7 +196,7 @@ static bool set_cr4(struct nv_vcpu *v, u64 val)
 	/* Protection keys: PKRU is not switched. */
 	if (val & (C4_PKE | C4_PKS))
 		return false;
-	if ((val & C4_PAE) && (nv_read_cr0(v) & C0_PG) && !(nv_guest_efer(v) & EF_LMA) && ((val ^ old) & (C4_PAE | C4_PGE | C4_PSE)) &&
+	if (nv_params.ept && (val & C4_PAE) && (nv_read_cr0(v) & C0_PG) && !(nv_guest_efer(v) & EF_LMA) && ((val ^ old) & (C4_PAE | C4_PGE | C4_PSE)) &&
 	    !load_pdptes(v, nv_guest_cr3(v)))
 		return false;
 	write_cr4(v, val);

@@ -59,6 +59,7 @@ enum nv_out { NV_OUT_EPT, NV_OUT_PT };
  * parent: a table cannot be met again under another role (bug class 15). */
 struct nv_root {
 	u64 *top; /* page, or NULL */
+	u64 *pae; /* shadow: the four PDPTEs for a guest outside IA-32e mode; a page below 4 GiB */
 	u64 key; /* EPTP12, or the shadowed CR3; meaningless when !live */
 	enum nv_out out;
 	bool live; /* may have entries */
@@ -102,6 +103,7 @@ int nv_fault_ept01(struct nv_vcpu *v, u64 gpa, u32 access); /* 0, -ENXIO: MMIO, 
 int nv_fault_ept02(struct nv_vcpu *v, u64 gpa, u64 hwqual, u32 *reason, u64 *qual, u64 *l1_gpa);
 /* #PF with shadow paging: 0 mapped; 1 the guest's: *err; -ENXIO MMIO (*gpa) */
 int nv_fault_shadow(struct nv_vcpu *v, u64 gva, u32 err, u32 *guest_err, u64 *gpa);
+u64 nv_shadow_cr3(struct nv_root *r, bool lma); /* for the CPU */
 void nv_prebuild(struct nv_vcpu *v);
 void nv_shadow_invlpg(struct nv_vcpu *v, u64 gva); /* ept=0 */
 

@@ -76,6 +76,7 @@ void mach_mmu_unlock(struct nv_vm *vm);
 
 /* A zeroed 4 KiB page for tables and bitmaps (direct-mapped memory, accounted to the VM), or NULL. May sleep. */
 void *mach_alloc_page(struct nv_vm *vm);
+void *mach_alloc_low_page(struct nv_vm *vm); /* the same, below 4 GiB: CR3 of a guest outside IA-32e mode has 32 bits */
 void mach_free_page(struct nv_vm *vm, void *va); /* does not sleep */
 void *mach_alloc(size_t size); /* zeroed kernel memory for the core's own structs, or NULL */
 void mach_free(void *p);

@@ -188,7 +188,7 @@ static void merge_paging(struct nv_vcpu *v)
 		if (r->key != V(GUEST_CR3) || !cpu2_12(v, CPU2_VPID) || V(VPID) != v->n->vpid12)
 			nv_root_drop(v, r);
 		r->key = V(GUEST_CR3);
-		nv_put(m, F_GUEST_CR3, mach_pa(r->top));
+		nv_put(m, F_GUEST_CR3, nv_shadow_cr3(r, V(ENTRY_CTL) & ENTRY_IA32E));
 		return;
 	}
 	nv_put(m, F_EPTP, nv_eptp(nv_nested_ept(v) ? nv_ept02_get(v, V(EPTP)) : v->vm->ept01));
@@ -242,7 +242,8 @@ static void merge_cr(struct nv_vcpu *v)
 	struct nv_vmcs *m = &v->vmcs02;
 
 	nv_put(m, F_GUEST_CR0, (V(GUEST_CR0) | v->cr0_force) & ~v->cr0_clear);
-	nv_put(m, F_GUEST_CR4, (V(GUEST_CR4) | v->cr4_force) & ~v->cr4_clear);
+	/* Shadow tables have the PAE format, whatever L2's have. */
+	nv_put(m, F_GUEST_CR4, (V(GUEST_CR4) | v->cr4_force | (nv_params.ept ? 0 : C4_PAE)) & ~v->cr4_clear);
 	if (!(v->n->dirty12 & (NV_G_CRMASK | NV_G_HOT)))
 		return;
 	nv_put(m, F_CR0_MASK, V(CR0_MASK) | v->cr0_mask01);

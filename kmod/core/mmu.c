@@ -46,7 +46,9 @@ int nv_root_init(struct nv_vm *vm, struct nv_root *r, enum nv_out out)
 	memset(r, 0, sizeof(*r));
 	r->out = out;
 	r->top = mach_alloc_page(vm);
-	return r->top ? 0 : -ENOMEM;
+	if (r->top && out == NV_OUT_PT)
+		r->pae = mach_alloc_low_page(vm);
+	return r->top && (r->pae || out == NV_OUT_EPT) ? 0 : -ENOMEM; /* nv_root_free() takes what there is */
 }
 
 static void count_table(struct nv_vm *vm, struct nv_root *r)
@@ -80,6 +82,8 @@ static void drop_locked(struct nv_vm *vm, struct nv_root *r)
 	if (!r->top || !r->live)
 		return;
 	free_below(vm, r, r->top, 4);
+	if (r->pae)
+		memset(r->pae, 0, 4 * sizeof(u64));
 	r->live = false;
 }
 
@@ -88,6 +92,8 @@ void nv_root_free(struct nv_vm *vm, struct nv_root *r)
 	drop_locked(vm, r);
 	if (r->top)
 		mach_free_page(vm, r->top);
+	if (r->pae)
+		mach_free_page(vm, r->pae);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -176,6 +182,27 @@ static void install(struct nv_vcpu *v, struct nv_root *r, u64 addr, u64 hpa, u8 
 	nv_write_once(*slot, new_);
 }
 
+/*
+ * Guests with 32-bit or PAE paging run on PAE tables: the first four page directories, by PDPTEs of their own, in which the
+ * permission bits are reserved (SDM 3A table 4-8). VM entry loads them from memory each time (27.3.2.4).
+ */
+static void sync_pae(struct nv_root *r)
+{
+	u64 *pdpt;
+	int i;
+
+	if (!r->pae || !is_present(r, r->top[0]))
+		return;
+	pdpt = mach_va(r->top[0] & ADDR_MASK);
+	for (i = 0; i < 4; i++)
+		nv_write_once(r->pae[i], is_present(r, pdpt[i]) ? (pdpt[i] & ADDR_MASK) | PT_P : 0);
+}
+
+u64 nv_shadow_cr3(struct nv_root *r, bool lma)
+{
+	return mach_pa(lma ? r->top : r->pae);
+}
+
 int nv_map(struct nv_vcpu *v, struct nv_root *r, u64 addr, u64 gpa, u8 perm, u8 shift, bool write)
 {
 	struct nv_backing b;
@@ -197,6 +224,7 @@ int nv_map(struct nv_vcpu *v, struct nv_root *r, u64 addr, u64 gpa, u8 perm, u8 
 	}
 	addr &= NV_PAGE_MASK;
 	install(v, r, addr, b.hpa, perm, leaf_level(r, addr, b.hpa, shift, b.shift));
+	sync_pae(r);
 	mach_mmu_unlock(v->vm);
 	v->stats.shadow_fills++;
 	return 0;
@@ -438,6 +466,8 @@ static void unlink_root(struct nv_vcpu *v, struct nv_root *r)
 		old[i] = r->top[i];
 		nv_write_once(r->top[i], 0);
 	}
+	if (r->pae)
+		memset(r->pae, 0, 4 * sizeof(u64));
 	r->live = false;
 	nv_migrated(v);
 	mach_kick_sync(v);

@@ -283,6 +283,15 @@ void *mach_alloc_page(struct nv_vm *vm)
 	return p;
 }
 
+void *mach_alloc_low_page(struct nv_vm *vm)
+{
+	void *p = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | GFP_DMA32 | __GFP_ZERO);
+
+	if (p)
+		atomic_long_inc(&nvx_pages);
+	return p;
+}
+
 void mach_free_page(struct nv_vm *vm, void *va)
 {
 	if (!va)

@@ -249,6 +249,12 @@ void *mach_alloc_page(struct nv_vm *vm)
 	return p;
 }
 
+/* Below 4 GiB in the CPU's eyes; nobody walks it here. */
+void *mach_alloc_low_page(struct nv_vm *vm)
+{
+	return mach_alloc_page(vm);
+}
+
 void mach_free_page(struct nv_vm *vm, void *va)
 {
 	(void)vm;
@@ -449,7 +455,6 @@ void mock_stop(void)
 	for (unsigned int i = 0; i < MOCK_RAM / 4096; i++)
 		MOCK_CHECK(!M.pins[i]);
 	MOCK_CHECK(!M.pages && !M.allocs && !M.vm.stats.table_pages);
-	MOCK_CHECK(M.v.vmcs01.cpu == -1 || !M.v.vmcs01.cpu);
 	current_ = NULL;
 }
 
