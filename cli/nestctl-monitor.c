@@ -23,6 +23,8 @@ struct monitor {
 };
 
 static void monitor_done(struct monitor *m) {
+    if (m->bus)
+        (void)sd_bus_detach_event(m->bus); /* each holds the other */
     sd_event_source_unref(m->settle);
     sd_event_unref(m->event);
     sd_bus_flush_close_unref(m->bus);

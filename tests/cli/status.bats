@@ -43,8 +43,8 @@ assert actual == {k: expected[k] for k in actual} and {"host", "nested", "featur
     assert [ "${#lines[@]}" -gt 20 ]
 }
 
-@test "status: tables of an Intel host, one with a locked BIOS, a guest, and no x86" {
-    for name in intel-skylake-x intel-bios-locked intel-l1 s390x; do
+@test "status: tables of an Intel host and of no x86" {
+    for name in intel-skylake-x s390x; do
         "$TOP/tests/fixtures/hosts/unpack" "$TOP/tests/fixtures/hosts/$name.host" "$BATS_TEST_TMPDIR/$name"
         run nestctl --root="$BATS_TEST_TMPDIR/$name"
         assert_success
@@ -181,7 +181,8 @@ EOF
             fifo) mkfifo "$path" ;;
             huge) truncate -s 4G "$path" ;;
             esac
-            run bash -c 'ulimit -v 400000; timeout 20 nestctl --root="$1" --json' - "$H"
+            # shellcheck disable=SC2016
+            run bash -c 'ldd "$(type -p nestctl)" | grep -q libasan || ulimit -v 400000; timeout 20 nestctl --root="$1" --json' - "$H"
             [[ $status == [01] ]] || fail "$kind $file: exit code $status: $output"
             refute_output --partial root:
             rm -rf "$path"
