@@ -6,6 +6,7 @@
 #include "log.h"
 #include "manager.h"
 #include "pending.h"
+#include "polkit.h"
 #include "watch.h"
 
 bool manager_busy(const struct manager *m) {
@@ -36,6 +37,7 @@ int manager_new(const char *root_path, struct manager **ret) {
 }
 
 struct manager *manager_free(struct manager *m) {
+    authorize_end();
     jobs_free(m);
     sd_bus_flush_close_unref(m->bus); /* before what its callbacks use */
     for (size_t i = 0; i < m->n_callers; i++)

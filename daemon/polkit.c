@@ -10,38 +10,39 @@ enum { CHECK_NONE = 0, CHECK_ALLOW_USER_INTERACTION = 1 };
 #define INTERACTIVE_TIMEOUT_USEC (5 * 60 * UINT64_C(1000000))
 
 struct question {
+    struct question *next;
+    sd_bus_slot *slot;
     authorized_t done;
     void *userdata;
     char *action;
     bool interactive;
 };
 
+static struct question *questions; /* that polkit has not answered */
+
 static void question_free(struct question *q) {
+    for (struct question **p = &questions; *p; p = &(*p)->next)
+        if (*p == q) {
+            *p = q->next;
+            break;
+        }
+    sd_bus_slot_unref(q->slot);
     free(q->action);
     free(q);
 }
 
-static void decide(struct question *q, const sd_bus_error *error) {
-    authorized_t done = q->done;
-
-    q->done = NULL;
-    if (done)
-        done(error, q->userdata);
-}
-
-static void deny(struct question *q, const char *name, const char *why) {
+static void deny(const struct question *q, const char *name, const char *why) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
     sd_bus_error_setf(&error, name, "%s: not authorised; %s", q->action, why);
-    decide(q, &error);
+    q->done(&error, q->userdata);
 }
 
-static void on_slot_gone(void *userdata) {
-    struct question *q = userdata;
-
-    if (q->done)
-        deny(q, SD_BUS_ERROR_ACCESS_DENIED, "nestd is stopping");
-    question_free(q);
+void authorize_end(void) {
+    while (questions) {
+        deny(questions, SD_BUS_ERROR_ACCESS_DENIED, "nestd is stopping");
+        question_free(questions);
+    }
 }
 
 /* Not installed, not running and nobody to start it, masked. */
@@ -59,21 +60,19 @@ static bool is_not_there(const sd_bus_error *e) {
     return false;
 }
 
-static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+static void take_answer(const struct question *q, sd_bus_message *reply) {
     const sd_bus_error *e = sd_bus_message_get_error(reply);
-    struct question *q = userdata;
     int authorized, challenge, r;
 
-    if (e) {
-        if (is_not_there(e))
-            deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit is not there to ask, so only root may");
-        else {
-            log_warning("polkit cannot say whether %s is allowed: %s", q->action, strempty(e->message));
-            deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit gave no answer (see the journal)");
-        }
-        return 0;
+    if (e && is_not_there(e)) {
+        deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit is not there to ask, so only root may");
+        return;
     }
-
+    if (e) {
+        log_warning("polkit cannot say whether %s is allowed: %s", q->action, strempty(e->message));
+        deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit gave no answer (see the journal)");
+        return;
+    }
     r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
     if (r >= 0)
         r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
@@ -81,11 +80,17 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         log_warning_errno(r, "polkit's answer cannot be read: %m");
         deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit's answer cannot be read");
     } else if (authorized)
-        decide(q, NULL);
+        q->done(NULL, q->userdata);
     else if (challenge && !q->interactive)
-        deny(q, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, "it takes a password, and the call did not allow to ask for one");
+        deny(q, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+             "it takes a password, and the call did not allow to ask for one");
     else
         deny(q, SD_BUS_ERROR_ACCESS_DENIED, "polkit refuses it");
+}
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+    take_answer(userdata, reply);
+    question_free(userdata);
     return 0;
 }
 
@@ -103,7 +108,6 @@ int authorize(sd_bus_message *message, const char *action, const char *const *de
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
     _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
     sd_bus *bus = sd_bus_message_get_bus(message);
-    sd_bus_slot *slot = NULL;
     struct question *q;
     uid_t uid;
     int r;
@@ -131,13 +135,12 @@ int authorize(sd_bus_message *message, const char *action, const char *const *de
                                         sd_bus_message_get_sender(message), action)) >= 0 &&
              (r = append_details(call, details)) >= 0 &&
              (r = sd_bus_message_append(call, "us", q->interactive ? CHECK_ALLOW_USER_INTERACTION : CHECK_NONE, "")) >= 0)
-        r = sd_bus_call_async(bus, &slot, call, on_answer, q, q->interactive ? INTERACTIVE_TIMEOUT_USEC : 0);
+        r = sd_bus_call_async(bus, &q->slot, call, on_answer, q, q->interactive ? INTERACTIVE_TIMEOUT_USEC : 0);
     if (r < 0) {
         question_free(q);
         return r;
     }
-    sd_bus_slot_set_destroy_callback(slot, on_slot_gone);
-    sd_bus_slot_set_floating(slot, 1); /* lives until answered, or as long as the bus */
-    sd_bus_slot_unref(slot);
+    q->next = questions;
+    questions = q;
     return 0;
 }

@@ -3,6 +3,9 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 #include "caps.h"
 #include "log.h"
 #include "task.h"
@@ -100,6 +103,9 @@ static _Noreturn void worker_main(pid_t daemon, int fd, task_func_t func, const 
     json_object_object_add(message, "r", json_object_new_int(r));
     json_object_object_add(message, "result", result);
     worker_send(&w, message);
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_do_leak_check(); /* _exit() would not */
+#endif
     _exit(EXIT_SUCCESS);
 }
 

@@ -12,3 +12,10 @@ $(O)/tests/test-uevent: $(call objects,tests/daemon/test-uevent.c daemon/uevent.
 check-bats: $(O)/tests/fake-nestd $(O)/tests/fake-host
 unit_tests += $(O)/tests/test-uevent
 check-unit: $(O)/tests/test-uevent
+
+# The same suites under ASan and UBSan; life.bats is all waiting.
+CHECKS += check-daemon-san
+check-daemon-san:
+	$(Q)+$(MAKE) --no-print-directory -j$(shell nproc) O=$(O)/san SAN=1 $(O)/san/nestd $(O)/san/tests/fake-nestd $(O)/san/tests/fake-host
+	$(Q)O=$(O)/san BATS_LIB_PATH=/usr/lib/bats bats --tap tests/daemon/host.bats tests/daemon/change.bats tests/daemon/polkit.bats
+.PHONY: check-daemon-san

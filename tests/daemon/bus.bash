@@ -89,6 +89,11 @@ stop_nestd() {
     kill "$nestd_pid" 2>/dev/null || true
     wait "$nestd_pid" || nestd_status=$?
     nestd_pid=
+    # with SAN=1, the workers' reports, too
+    if grep -E 'Sanitizer|runtime error' "$dir/log"; then
+        cat "$dir/log"
+        return 1
+    fi
 }
 
 # start_polkit yes|no|password|error

@@ -187,10 +187,10 @@ EOF
 }
 
 @test "daemon: the last 16 finished jobs stay" {
-    for _ in $(seq 20); do
+    for i in $(seq 20); do
         call Enable 'a{sv}' 1 nested b true
+        retry state_is "$i" 'done'
     done
-    retry state_is 20 'done'
     run busctl --system get-property org.nestd1 /org/nestd1/job/4 org.nestd1.Job State
     assert_failure
     assert_equal "$(job_property 5 State)" '"done"'

@@ -7,19 +7,28 @@ static int usage(void) {
     return 2;
 }
 
-int main(int argc, char *argv[]) {
+static int new_machine(void) {
     struct fake_machine m = {};
-    const char *verb = argc > 1 ? argv[1] : "";
 
-    if (streq(verb, "new")) {
-        fake_new(&m);
-        fake_boot(&m);
-        puts(m.dir);
-        return 0;
-    }
-    if (argc < 3 || sysroot_open(argv[2], &m.root) < 0)
+    fake_new(&m);
+    fake_boot(&m);
+    puts(m.dir);
+    sysroot_free(m.root);
+    free(m.dir);
+    return 0;
+}
+
+int main(int argc, char *argv[]) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    _cleanup_sysroot_ struct sysroot *root = NULL;
+    _cleanup_free_ char *text = NULL;
+
+    if (streq(verb, "new"))
+        return new_machine();
+    if (argc < 3 || sysroot_open(argv[2], &root) < 0)
         return usage();
-    m.dir = argv[2];
+
+    struct fake_machine m = { .dir = argv[2], .root = root };
     if (streq(verb, "boot"))
         fake_boot(&m);
     else if (streq(verb, "use") && argc == 4)
@@ -27,7 +36,7 @@ int main(int argc, char *argv[]) {
     else if (streq(verb, "lacks") && argc == 4)
         fake_lacks(&m, argv[3]);
     else if (streq(verb, "snapshot"))
-        fputs(fake_snapshot(&m), stdout);
+        fputs(text = fake_snapshot(&m), stdout);
     else
         return usage();
     return 0;
