@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-libvirt.h"
 #include "line-diff.h"
-#include "table.h"
 
 int guest_connect(const struct options *options, bool readonly, struct domain_conn *ret) {
     _cleanup_free_ char *why = NULL, *remote = NULL;
@@ -26,53 +25,6 @@ int guest_connect(const struct options *options, bool readonly, struct domain_co
 
 static void add_string(struct json_object *o, const char *key, const char *value) {
     json_object_object_add(o, key, value ? json_object_new_string(value) : NULL);
-}
-
-struct json_object *guest_describe(const struct domain_info *info, enum extension extension) {
-    struct json_object *o = json_object_new_object();
-    bool known = !info->refused;
-
-    add_string(o, "name", info->name);
-    add_string(o, "uuid", info->uuid);
-    json_object_object_add(o, "id", info->running ? json_object_new_int(info->id) : NULL);
-    json_object_object_add(o, "running", json_object_new_boolean(info->running));
-    json_object_object_add(o, "persistent", json_object_new_boolean(info->persistent));
-    add_string(o, "extension", extension_to_string(extension));
-    add_string(o, "nest", known ? nest_to_string(info->nest) : NULL);
-    add_string(o, "mode", known ? cpu_mode_to_string(info->mode) : NULL);
-    add_string(o, "model", info->model);
-    add_string(o, "wish", info->marked ? guest_action_to_string(info->wish) : NULL);
-    add_string(o, "profile", info->profile);
-    add_string(o, "live", guest_live_to_string(info->live));
-    add_string(o, "l2_active", tristate_to_string(info->l2));
-    json_object_object_add(o, "l2_entries", json_object_new_int64((int64_t)info->l2_entries));
-    json_object_object_add(o, "needs_restart", json_object_new_boolean(info->needs_restart));
-    add_string(o, "refused", info->refused);
-    return o;
-}
-
-int guest_read_all(const struct domain_conn *c, enum extension extension, struct json_object **ret) {
-    _cleanup_json_ struct json_object *all = json_object_new_array();
-    virDomainPtr *doms = NULL;
-    int code = EXIT_DONE;
-
-    int n = c->lv->virConnectListAllDomains(c->conn, &doms, 0);
-    if (n < 0)
-        return fail(EXIT_FAILED, "libvirt", NULL, "%s", c->lv->virGetLastErrorMessage());
-    for (int i = 0; i < n; i++) {
-        _cleanup_domain_info_ struct domain_info info = {};
-        _cleanup_free_ char *why = NULL;
-        int r = code == EXIT_DONE ? domain_read(c, doms[i], extension, &info, &why) : 0;
-        if (r < 0 && r != -ENOENT) /* gone meanwhile is no error */
-            code = guest_fail(r, c->lv->virDomainGetName(doms[i]), why);
-        else if (r >= 0 && code == EXIT_DONE)
-            json_object_array_add(all, guest_describe(&info, extension));
-        c->lv->virDomainFree(doms[i]);
-    }
-    free(doms);
-    if (code == EXIT_DONE)
-        *ret = TAKE_PTR(all);
-    return code;
 }
 
 /* The change is in the definition; a running QEMU keeps its CPU. */

@@ -8,10 +8,9 @@
 /* This host's libvirt (LIBVIRT_DEFAULT_URI as with virsh), or that of --host. Read-only where that has to do. */
 int guest_connect(const struct options *options, bool readonly, struct domain_conn *ret);
 
-/* Every guest, as an array of objects; the bare facts. */
-int guest_read_all(const struct domain_conn *c, enum extension extension, struct json_object **ret);
-struct json_object *guest_describe(const struct domain_info *info, enum extension extension);
-
 /* One wish on one guest: does it, or with --dry-run shows it, and tells what a running guest needs. */
 int guest_change(const struct options *options, const struct domain_conn *c, virDomainPtr dom,
                  const struct guest_wish *wish, bool diff_only);
+
+/* Every guest that can nest is hidden; for disable --guests. */
+int guests_hide_all(const struct options *options);

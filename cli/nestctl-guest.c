@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* nestctl guest: vmx or svm for chosen guests. */
 #include "facts.h"
-#include "guest-mark.h"
+#include "guest-audit.h"
 #include "guest-libvirt.h"
+#include "guest-mark.h"
 #include "table.h"
 
 int guest_fail(int error, const char *thing, const char *why) {
@@ -113,15 +114,16 @@ static void add_cells(struct json_object *guests) {
 static int list(const struct options *options) {
     _cleanup_domain_conn_ struct domain_conn c = {};
     _cleanup_json_ struct json_object *guests = NULL;
+    _cleanup_free_ char *why = NULL;
     enum extension extension;
 
     int r = guest_extension(options, &extension);
     if (r == EXIT_DONE)
         r = guest_connect(options, geteuid() != 0, &c);
-    if (r == EXIT_DONE)
-        r = guest_read_all(&c, extension, &guests);
     if (r != EXIT_DONE)
         return r;
+    if ((r = guests_to_json(&c, extension, &guests, &why)) < 0)
+        return guest_fail(r, "list", why);
     if (options->json) {
         _cleanup_json_ struct json_object *o = json_object_new_object();
         json_object_object_add(o, "schema", json_object_new_int(1));
@@ -145,7 +147,7 @@ static int show_one(const struct options *options, const struct domain_conn *c, 
         return r;
     if ((r = domain_read(c, dom, extension, &info, &why)) < 0)
         return guest_fail(r, c->lv->virDomainGetName(dom), why);
-    o = guest_describe(&info, extension);
+    o = domain_info_to_json(&info, extension);
     if (options->json) {
         json_object_object_add(o, "schema", json_object_new_int(1));
         put_json(o);

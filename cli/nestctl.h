@@ -24,7 +24,7 @@ struct options {
     bool dry_run, yes, when_idle, runtime, persistent, list;
     const char *host, *root;
     const char *file, *extension, *mode, *model, *profile; /* guest */
-    bool now;
+    bool now, guests;
 };
 
 enum option_id { /* order of --help */
@@ -48,6 +48,7 @@ enum option_id { /* order of --help */
     OPTION_MODEL,
     OPTION_PROFILE,
     OPTION_NOW,
+    OPTION_GUESTS,
     _OPTION_MAX,
 };
 #define OPTION_BIT(id) (UINT64_C(1) << (id))
@@ -133,4 +134,5 @@ int verb_disable(const struct options *options, int argc, char *argv[]);
 int verb_undo(const struct options *options, int argc, char *argv[]);
 int verb_collect(const struct options *options, int argc, char *argv[]);
 int verb_monitor(const struct options *options, int argc, char *argv[]);
+int verb_audit(const struct options *options, int argc, char *argv[]);
 int verb_guest(const struct options *options, int argc, char *argv[]);

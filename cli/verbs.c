@@ -25,6 +25,7 @@ const struct option_row option_table[_OPTION_MAX] = {
     [OPTION_MODEL] = {"model", 0, "NAME", FIELD(model), "with --mode=custom, the CPU model; default: its own"},
     [OPTION_PROFILE] = {"profile", 0, "NAME", FIELD(profile), "what the hypervisor in the guest needs: kvm, xen, esxi, ..."},
     [OPTION_NOW] = {"now", 0, NULL, FIELD(now), "say how a running guest gets the change now; nothing is restarted"},
+    [OPTION_GUESTS] = {"guests", 0, NULL, FIELD(guests), "first hide every guest that can nest"},
 };
 
 #define EVERYWHERE                                                                                           \
@@ -47,7 +48,7 @@ const struct verb verb_table[] = {
      CHANGE | OPTION_BIT(OPTION_WHEN_IDLE) | OPTION_BIT(OPTION_RUNTIME) | OPTION_BIT(OPTION_PERSISTENT), 0, -1,
      verb_enable},
     {"disable", "", "nested off, now and after the next boot", NULL,
-     CHANGE | OPTION_BIT(OPTION_WHEN_IDLE) | OPTION_BIT(OPTION_RUNTIME) | OPTION_BIT(OPTION_PERSISTENT), 0, 0,
+     CHANGE | OPTION_BIT(OPTION_GUESTS) | OPTION_BIT(OPTION_WHEN_IDLE) | OPTION_BIT(OPTION_RUNTIME) | OPTION_BIT(OPTION_PERSISTENT), 0, 0,
      verb_disable},
     {"undo", "[ID]", "put back exactly what the last change (or ID) changed", NULL, CHANGE | OPTION_BIT(OPTION_LIST), 0,
      1, verb_undo},
@@ -56,6 +57,9 @@ const struct verb verb_table[] = {
     {"collect", "[FILE.tar|-]", "a sysroot dump for a bug report; no secrets in it",
      "Without a name, nestd-HOST-TIME.tar in this directory; '-' is standard output.", OPTION_BIT(OPTION_ROOT), 0, 1,
      verb_collect},
+    {"audit", "", "which guests can nest, which do, and who chose them",
+     "Exits with 7 if a guest is exposed that nobody chose, with 'nestctl guest expose' or in nestd.conf.",
+     OPTION_BIT(OPTION_EXTENSION), 0, 0, verb_audit},
     {"guest", "list|show|expose|hide|undo|diff [GUEST...]", "give vmx or svm to chosen guests, and to no others",
      "  list             every guest: can it nest, does it\n"
      "  show GUEST...    one guest in detail\n"

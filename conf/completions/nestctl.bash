@@ -13,10 +13,11 @@ _nestctl() {
         [status]='--root='
         [check]='--root='
         [enable]='--root= --dry-run --yes --when-idle --runtime --persistent'
-        [disable]='--root= --dry-run --yes --when-idle --runtime --persistent'
+        [disable]='--root= --dry-run --yes --guests --when-idle --runtime --persistent'
         [undo]='--root= --dry-run --yes --list'
         [monitor]=''
         [collect]='--root='
+        [audit]='--extension='
         [guest]='--root= --dry-run --yes --file= --extension= --mode= --model= --now'
     )
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} option='' verb='' i

@@ -121,3 +121,42 @@ EOS
     N=$nestctl run "$here/with-libvirtd" bash script
     assert_success
 }
+
+@test "audit: who is exposed, who chose it, and exit 7" {
+    cat >script <<'EOS'
+set -eux
+x=--extension=svm
+define() {
+    printf "<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>%s</domain>" "$1" "$2" >"$HOME/d.xml"
+    virsh -q define "$HOME/d.xml"
+}
+audit() { r=0; "$N" audit $x --json >"$HOME/audit" || r=$?; [ $r = "$1" ]; }
+field() { python3 -c 'import json, sys
+print(next(g[sys.argv[2]] for g in json.load(open(sys.argv[1]))["guests"] if g["name"] == sys.argv[3]))' "$HOME/audit" "$2" "$1"; }
+audit 0
+define safe "<cpu><model>Nehalem</model></cpu>"
+audit 0
+[ "$(field safe exposed)" = no ]
+define leaks ""
+audit 7
+[ "$(field leaks exposed) $(field leaks nest) $(field leaks chosen_by)" = "yes model None" ]
+"$N" guest expose leaks $x
+audit 0
+[ "$(field leaks chosen_by)" = "guest expose" ]
+"$N" guest undo leaks
+audit 7
+"$N" guest hide leaks $x
+audit 0
+# running with it although the definition says no by now
+define fast "<cpu mode='maximum'/>"
+virsh -q start fast
+"$N" guest hide fast $x
+audit 7
+[ "$(field fast exposed) $(field fast live) $(field fast nest)" = "yes yes no" ]
+"$N" audit $x | grep -q '^fast: nobody chose it'
+virsh -q destroy fast
+audit 0
+EOS
+    N=$nestctl run "$here/with-libvirtd" bash script
+    assert_success
+}

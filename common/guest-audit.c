@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-audit.h"
+#include "text.h"
+
+static void add_string(struct json_object *o, const char *key, const char *value) {
+    json_object_object_add(o, key, value ? json_object_new_string(value) : NULL);
+}
+
+struct json_object *domain_info_to_json(const struct domain_info *info, enum extension extension) {
+    struct json_object *o = json_object_new_object();
+    bool known = !info->refused;
+
+    add_string(o, "name", info->name);
+    add_string(o, "uuid", info->uuid);
+    json_object_object_add(o, "id", info->running ? json_object_new_int(info->id) : NULL);
+    json_object_object_add(o, "running", json_object_new_boolean(info->running));
+    json_object_object_add(o, "persistent", json_object_new_boolean(info->persistent));
+    add_string(o, "extension", extension_to_string(extension));
+    add_string(o, "nest", known ? nest_to_string(info->nest) : NULL);
+    add_string(o, "mode", known ? cpu_mode_to_string(info->mode) : NULL);
+    add_string(o, "model", info->model);
+    add_string(o, "wish", info->marked ? guest_action_to_string(info->wish) : NULL);
+    add_string(o, "profile", info->profile);
+    add_string(o, "live", guest_live_to_string(info->live));
+    add_string(o, "l2_active", tristate_to_string(info->l2));
+    json_object_object_add(o, "l2_entries", json_object_new_int64((int64_t)info->l2_entries));
+    json_object_object_add(o, "needs_restart", json_object_new_boolean(info->needs_restart));
+    add_string(o, "refused", info->refused);
+    return o;
+}
+
+enum tristate guest_exposed(const struct domain_info *info) {
+    if (info->refused)
+        return info->live == LIVE_YES ? TRISTATE_YES : TRISTATE_NO;
+    if (info->live == LIVE_YES)
+        return TRISTATE_YES;
+    switch (info->nest) {
+    case NEST_NO:
+        return TRISTATE_NO;
+    case NEST_CONFIGURED:
+    case NEST_MODEL:
+        return TRISTATE_YES;
+    case NEST_OPTIONAL:
+    case NEST_HOST_MODEL:
+    case NEST_PASSTHROUGH:
+        break;
+    }
+    /* The host decides, and for this one it has. */
+    return info->live == LIVE_NO ? TRISTATE_NO : TRISTATE_UNKNOWN;
+}
+
+/*
+ * Live migration and saving of an L1 guest. Sources, as of 2026-11: the kernel's Documentation/virt/kvm/x86/
+ * running-nested-guests.rst ("Live migration from ... Linux kernel 5.3 and QEMU 4.2.0 for Intel x86", "On AMD systems, once
+ * an L1 guest has started an L2 guest, the L1 guest should no longer be migrated or saved").
+ */
+static const struct migration {
+    enum extension extension;
+    enum tristate l2;
+    const char *verdict;
+} migrations[] = {
+    {EXTENSION_VMX, TRISTATE_NO, "safe: no guest runs inside"},
+    {EXTENSION_VMX, TRISTATE_YES, "safe between hosts with Linux 5.3 and QEMU 4.2 or later"},
+    {EXTENSION_VMX, TRISTATE_UNKNOWN, "safe between hosts with Linux 5.3 and QEMU 4.2 or later"},
+    {EXTENSION_SVM, TRISTATE_NO, "safe: no guest runs inside"},
+    {EXTENSION_SVM, TRISTATE_YES, "not safe while a guest runs inside (AMD): shut that down first"},
+    {EXTENSION_SVM, TRISTATE_UNKNOWN, "safe only while no guest runs inside (AMD), which this QEMU does not tell"},
+};
+
+static const char *migration(const struct domain_info *info, enum extension extension, enum tristate exposed) {
+    if (exposed == TRISTATE_NO)
+        return "safe: nothing is nested";
+    FOREACH_ARRAY(m, migrations, ELEMENTSOF(migrations))
+        if (m->extension == extension && m->l2 == info->l2)
+            return m->verdict;
+    return "not known";
+}
+
+static char *advice(const struct domain_info *info, enum tristate exposed, bool chosen, enum guest_policy policy) {
+    if (exposed != TRISTATE_NO && !chosen)
+        return text_format("nobody chose it: nestctl guest hide %s%s; or choose it: nestctl guest expose %s", info->name,
+                           info->running ? ", then shut it down and start it again" : "", info->name);
+    if (policy == GUEST_POLICY_EXPOSE && exposed == TRISTATE_NO)
+        return text_format("nestd.conf wants it exposed: nestctl guest expose %s", info->name);
+    if (info->needs_restart)
+        return text_format("its definition has changed: virsh shutdown %s, then virsh start %s", info->name, info->name);
+    return NULL;
+}
+
+static int audit_one(const struct domain_info *info, enum extension extension, const struct conf *conf,
+                     struct json_object *guests, unsigned *not_chosen) {
+    enum guest_policy policy = guest_policy(conf, info->name, info->uuid, NULL);
+    enum tristate exposed = guest_exposed(info);
+    bool by_mark = info->marked && info->wish == GUEST_EXPOSE, by_conf = policy == GUEST_POLICY_EXPOSE;
+    /* What nestd.conf says of hiding stands above what somebody once chose. */
+    bool chosen = (by_mark && policy != GUEST_POLICY_HIDE) || by_conf;
+    bool bad = exposed != TRISTATE_NO && !chosen;
+    _cleanup_free_ char *what = advice(info, exposed, chosen, policy);
+
+    struct json_object *o = domain_info_to_json(info, extension);
+    add_string(o, "exposed", exposed == TRISTATE_UNKNOWN ? "maybe" : tristate_to_string(exposed));
+    add_string(o, "chosen_by", !chosen ? NULL : by_conf ? "nestd.conf" : "guest expose");
+    add_string(o, "verdict", bad ? "fail" : what ? "warn" : "pass");
+    add_string(o, "migration", migration(info, extension, exposed));
+    add_string(o, "advice", what);
+    json_object_array_add(guests, o);
+    *not_chosen += bad;
+    return 0;
+}
+
+/* Reads every guest: audited if there is a CONF, else the bare facts. */
+static int for_each(const struct domain_conn *c, enum extension extension, const struct conf *conf,
+                    struct json_object *guests, unsigned *not_chosen, char **why) {
+    virDomainPtr *doms = NULL;
+    int n = c->lv->virConnectListAllDomains(c->conn, &doms, 0), r = 0;
+    if (n < 0)
+        return refuse(why, -EIO, "%s", c->lv->virGetLastErrorMessage());
+    for (int i = 0; i < n; i++) {
+        _cleanup_domain_info_ struct domain_info info = {};
+        int q = r < 0 ? 0 : domain_read(c, doms[i], extension, &info, why);
+        if (q < 0 && q != -ENOENT) /* gone meanwhile is no error */
+            r = q;
+        else if (q >= 0 && r >= 0 && info.name) {
+            if (conf)
+                r = audit_one(&info, extension, conf, guests, not_chosen);
+            else
+                json_object_array_add(guests, domain_info_to_json(&info, extension));
+        }
+        if (q == -ENOENT && why) {
+            free(*why);
+            *why = NULL;
+        }
+        c->lv->virDomainFree(doms[i]);
+    }
+    free(doms);
+    return r;
+}
+
+int guests_to_json(const struct domain_conn *c, enum extension extension, struct json_object **ret, char **ret_why) {
+    struct json_object *guests = json_object_new_array();
+    int r = for_each(c, extension, NULL, guests, NULL, ret_why);
+    if (r < 0)
+        json_object_put(guests);
+    else
+        *ret = guests;
+    return r;
+}
+
+int guest_audit(const struct domain_conn *c, enum extension extension, const struct conf *conf, struct json_object **ret,
+                unsigned *ret_not_chosen, char **ret_why) {
+    struct json_object *o = json_object_new_object(), *guests = json_object_new_array();
+    unsigned not_chosen = 0;
+
+    json_object_object_add(o, "schema", json_object_new_int(1));
+    add_string(o, "extension", extension_to_string(extension));
+    json_object_object_add(o, "guests", guests);
+    int r = for_each(c, extension, conf, guests, &not_chosen, ret_why);
+    if (r < 0) {
+        json_object_put(o);
+        return r;
+    }
+    json_object_object_add(o, "exposed_not_chosen", json_object_new_int((int)not_chosen));
+    *ret = o;
+    *ret_not_chosen = not_chosen;
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fnmatch.h>
+#include <strings.h>
+
+#include "guest-policy.h"
+
+/* libvirt allows ':' in a name, so a profile is what follows the last one and has none of a pattern's characters. */
+static bool matches(const char *word, const char *name, const char *uuid, const char **ret_profile) {
+    char pattern[256];
+    const char *colon = strrchr(word, ':');
+    size_t n = colon ? (size_t)(colon - word) : strlen(word);
+
+    if (fnmatch(word, name, 0) == 0 || strcasecmp(word, uuid) == 0) {
+        *ret_profile = NULL;
+        return true;
+    }
+    if (!colon || n >= sizeof(pattern))
+        return false;
+    memcpy(pattern, word, n);
+    pattern[n] = 0;
+    *ret_profile = colon + 1;
+    return fnmatch(pattern, name, 0) == 0 || strcasecmp(pattern, uuid) == 0;
+}
+
+enum guest_policy guest_policy(const struct conf *conf, const char *name, const char *uuid, const char **ret_profile) {
+    const char *profile = NULL;
+    for (char **w = conf->expose; w && *w; w++)
+        if (matches(*w, name, uuid, &profile)) {
+            if (ret_profile)
+                *ret_profile = profile;
+            return GUEST_POLICY_EXPOSE;
+        }
+    for (char **w = conf->hide; w && *w; w++)
+        if (matches(*w, name, uuid, &profile))
+            return GUEST_POLICY_HIDE;
+    return GUEST_POLICY_NONE;
+}
+
+bool guest_policy_any(const struct conf *conf) {
+    return (conf->expose && *conf->expose) || (conf->hide && *conf->hide);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* [Guests] of nestd.conf: Expose= and Hide= hold names, UUIDs and globs; "lab-*:esxi" adds a profile. Expose= wins. */
+#pragma once
+
+#include "conf.h"
+#include "domain.h"
+
+enum guest_policy { GUEST_POLICY_NONE, GUEST_POLICY_EXPOSE, GUEST_POLICY_HIDE };
+
+/* *ret_profile (may be NULL) is a part of CONF, or NULL. */
+enum guest_policy guest_policy(const struct conf *conf, const char *name, const char *uuid, const char **ret_profile);
+/* Does nestd.conf say anything of guests at all? Without it nestd needs no libvirt. */
+bool guest_policy_any(const struct conf *conf);
