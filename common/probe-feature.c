@@ -140,41 +140,41 @@ static bool firmware_off(const struct msr_facts *msr, enum extension extension) 
     return msr->msr[MSR_AMD_VM_CR].valid && msr->msr[MSR_AMD_VM_CR].value & 0x10;
 }
 
+static void probe_feature(const struct probe *p, const struct feature *row, bool off, struct feature_facts *ff) {
+    const struct host_facts *f = p->facts;
+
+    *ff = (struct feature_facts){
+        .feature = row,
+        .hardware = hardware(p, row),
+        .parameter = module_parameter(&f->vendor_module, row->parameter),
+        .current = TRISTATE_UNKNOWN,
+        .boot = TRISTATE_UNKNOWN,
+        .kernel_default = feature_kernel_default(row, f->kernel),
+    };
+    if (row->id == FEATURE_NESTED && off) {
+        ff->hardware = TRISTATE_NO;
+        ff->hardware_masked = true;
+    }
+    if (ff->parameter)
+        ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
+    if (ff->hardware == TRISTATE_UNKNOWN && proven_by_module(f, ff))
+        ff->hardware = TRISTATE_YES;
+    /* Parameters that are not known (no modinfo) may still have options. */
+    if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters))
+        probe_boot(f, ff);
+    ff->settable = off ? SETTABLE_NO : settable(ff, &f->vendor_module);
+}
+
 int probe_features(struct probe *p) {
     struct host_facts *f = p->facts;
     enum extension extension = f->extension ? f->extension : f->masked_extension;
-
     /* A module that drives it proves it on: under TXT the lock looks different. */
-    bool off = f->masked_extension ||
-               (f->vendor_module.state != MODULE_LOADED && firmware_off(&f->msr, extension));
+    bool off = f->masked_extension || (f->vendor_module.state != MODULE_LOADED && firmware_off(&f->msr, extension));
 
     if (f->vendor_module.state == MODULE_BUILTIN)
         discount_modprobe(f);
-    FOREACH_ARRAY(row, features, n_features) {
-        struct feature_facts *ff = f->features + f->n_features;
-
-        if (row->extension != extension || extension == EXTENSION_NONE)
-            continue;
-        *ff = (struct feature_facts){
-            .feature = row,
-            .hardware = hardware(p, row),
-            .parameter = module_parameter(&f->vendor_module, row->parameter),
-            .current = TRISTATE_UNKNOWN,
-            .boot = TRISTATE_UNKNOWN,
-            .kernel_default = feature_kernel_default(row, f->kernel),
-        };
-        if (row->id == FEATURE_NESTED && off) {
-            ff->hardware = TRISTATE_NO;
-            ff->hardware_masked = true;
-        }
-        if (ff->parameter)
-            ff->current = ff->parameter->value ? parameter_is_on(ff->parameter->type, ff->parameter->value) : TRISTATE_NO;
-        if (ff->hardware == TRISTATE_UNKNOWN && proven_by_module(f, ff))
-            ff->hardware = TRISTATE_YES;
-        if (row->parameter && (ff->parameter || !f->vendor_module.n_parameters))
-            probe_boot(f, ff);
-        ff->settable = off ? SETTABLE_NO : settable(ff, &f->vendor_module);
-        f->n_features++;
-    }
+    FOREACH_ARRAY(row, features, n_features)
+        if (row->extension == extension)
+            probe_feature(p, row, off, f->features + f->n_features++);
     return 0;
 }

@@ -220,7 +220,8 @@ static int modinfo_from_file(struct probe *p, struct module_facts *m, const char
     return r;
 }
 
-int probe_modinfo(struct probe *p, struct module_facts *m, const char *path) {
+/* modinfo's parameters of a module that is not loaded. */
+static int probe_modinfo(struct probe *p, struct module_facts *m, const char *path) {
     int r = -ENOENT;
 
     if (!p->root->live)

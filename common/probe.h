@@ -29,8 +29,6 @@ int probe_modules(struct probe *p);    /* after cpuinfo, cpuid, msr */
 int probe_options(struct probe *p);
 int probe_features(struct probe *p);   /* last */
 
-/* modinfo's "parm" and "parmtype" lines of a module that is not loaded, into M. */
-int probe_modinfo(struct probe *p, struct module_facts *m, const char *path);
 /* The module's file in this kernel's tree ("/lib/modules/..."); NULL: there is none. */
 int probe_module_path(const struct sysroot *root, const char *kernel, const char *module, char **ret);
 
