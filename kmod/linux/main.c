@@ -71,9 +71,9 @@ static void vcpu_free(struct nvx_vcpu *x)
 {
 	nvx_vpid_free(x->v.vpid01);
 	nvx_vpid_free(x->v.vpid02);
-	nvx_vmcs_free(&x->v.vmcs01);
-	nvx_vmcs_free(&x->v.vmcs02);
-	nvx_vmcs_free(&x->v.shadow);
+	nvx_vmcs_free(x, &x->v.vmcs01);
+	nvx_vmcs_free(x, &x->v.vmcs02);
+	nvx_vmcs_free(x, &x->v.shadow);
 	if (x->fpu.fpstate)
 		fpu_free_guest_fpstate(&x->fpu);
 	vfree(x->run);

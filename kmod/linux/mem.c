@@ -15,7 +15,7 @@ atomic_long_t nvx_pages, nvx_pinned;
 
 static const struct nvx_slot *slot_of(struct nvx_vm *vm, u64 gpa)
 {
-	const struct nvx_slots *s = srcu_dereference(vm->slots, &vm->srcu);
+	const struct nvx_slots *s = rcu_dereference(vm->slots);
 	u32 i;
 
 	for (i = 0; i < s->n; i++)
@@ -29,12 +29,12 @@ static unsigned long hva_of(struct nvx_vm *vm, u64 gpa, bool write)
 {
 	const struct nvx_slot *s;
 	unsigned long hva = 0;
-	int idx = srcu_read_lock(&vm->srcu);
 
+	rcu_read_lock();
 	s = slot_of(vm, gpa);
 	if (s && !(write && s->readonly))
 		hva = s->hva + (gpa - s->gpa);
-	srcu_read_unlock(&vm->srcu, idx);
+	rcu_read_unlock();
 	return hva;
 }
 
@@ -98,15 +98,33 @@ void mach_unmap_page(struct nv_vm *vm, struct nv_map *map)
 	*map = (struct nv_map){ .gpa = NV_NOMAP };
 }
 
-/* How large a page the VMM's own tables have at hva: only then is the memory behind it contiguous and stays so. */
-static u8 host_shift(struct mm_struct *mm, unsigned long hva)
+struct host_page {
+	u64 hpa;	/* of the 4 KiB page at hva */
+	u8 shift;	/* how large a page the VMM's own tables have there: only then is the memory contiguous and stays so */
+	bool writable;
+};
+
+static void found(struct host_page *ret, unsigned long hva, u64 pfn, u8 shift, bool writable)
+{
+	ret->hpa = (pfn << PAGE_SHIFT) + (hva & ((1UL << shift) - 1) & PAGE_MASK);
+	ret->shift = shift;
+	ret->writable = writable;
+}
+
+/*
+ * What stands in the VMM's page tables, without taking a reference: the caller installs the result only if no invalidation came
+ * between (mach_mmu_retry()). Writable means dirty as well: then the kernel knows already that the page changes. False: let
+ * get_user_pages() do the work.
+ */
+static bool walk_host(struct mm_struct *mm, unsigned long hva, struct host_page *ret)
 {
 	unsigned long flags;
-	u8 shift = PAGE_SHIFT;
+	bool ok = false;
+	pgd_t pgd;
 	p4d_t p4d;
 	pud_t pud;
 	pmd_t pmd;
-	pgd_t pgd;
+	pte_t pte;
 
 	/* Interrupts off keep the tables from being freed under us (as the kernel's own fast GUP does). */
 	local_irq_save(flags);
@@ -120,17 +138,47 @@ static u8 host_shift(struct mm_struct *mm, unsigned long hva)
 	if (pud_none(pud) || !pud_present(pud))
 		goto out;
 	if (pud_leaf(pud)) {
-		shift = PUD_SHIFT;
+		found(ret, hva, pud_pfn(pud), PUD_SHIFT, pud_write(pud) && pud_dirty(pud));
+		ok = !(pud_val(pud) & _PAGE_DEVMAP);
 		goto out;
 	}
 	pmd = READ_ONCE(*pmd_offset(&pud, hva));
 	if (pmd_none(pmd) || !pmd_present(pmd))
 		goto out;
-	if (pmd_leaf(pmd))
-		shift = PMD_SHIFT;
+	if (pmd_leaf(pmd)) {
+		found(ret, hva, pmd_pfn(pmd), PMD_SHIFT, pmd_write(pmd) && pmd_dirty(pmd));
+		ok = !(pmd_val(pmd) & (_PAGE_DEVMAP | _PAGE_PROTNONE));
+		goto out;
+	}
+	pte = READ_ONCE(((pte_t *)pmd_page_vaddr(pmd))[pte_index(hva)]);
+	if (!pte_present(pte) || pte_special(pte) || pte_val(pte) & (_PAGE_DEVMAP | _PAGE_PROTNONE))
+		goto out;
+	found(ret, hva, pte_pfn(pte), PAGE_SHIFT, pte_write(pte) && pte_dirty(pte));
+	ok = true;
 out:
 	local_irq_restore(flags);
-	return shift;
+	return ok;
+}
+
+/* Faults the page in; for writing if that is possible, as most pages are written sooner or later and a second fault costs an
+ * exit. -EFAULT, -EINTR. */
+static int fault_host(struct nvx_vm *vm, const struct nvx_slot *s, unsigned long hva, bool write, struct host_page *ret)
+{
+	struct page *page;
+	bool writable;
+	int r;
+
+	r = s->readonly ? 0 : get_user_pages_fast(hva, 1, FOLL_WRITE, &page);
+	writable = r == 1;
+	if (r != 1 && !write)
+		r = get_user_pages_fast(hva, 1, 0, &page);
+	if (r != 1)
+		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+	found(ret, hva, page_to_pfn(page), PAGE_SHIFT, writable);
+	if (writable)
+		set_page_dirty_lock(page);
+	put_page(page);
+	return 0;
 }
 
 /* The largest page around gpa that lies in the slot and is aligned alike on both sides. */
@@ -151,45 +199,46 @@ static u8 fitting_shift(const struct nvx_slot *s, u64 gpa, unsigned long hva, u8
 int mach_get_backing(struct nv_vm *nv, u64 gpa, bool write, struct nv_backing *ret)
 {
 	struct nvx_vm *vm = to_nvx_vm(nv);
-	int r, idx = srcu_read_lock(&vm->srcu);
-	const struct nvx_slot *s = slot_of(vm, gpa);
+	const struct nvx_slot *found_slot;
+	struct host_page page;
+	struct nvx_slot s = {};
 	unsigned long hva;
-	struct page *page;
+	int r;
 
-	if (!s) {
-		r = -ENXIO;
-		goto out;
+	rcu_read_lock();
+	found_slot = slot_of(vm, gpa);
+	if (found_slot)
+		s = *found_slot;
+	rcu_read_unlock();
+	if (!s.size)
+		return -ENXIO;
+	if (write && s.readonly)
+		return -EROFS;
+	hva = s.hva + (gpa - s.gpa);
+	if (!walk_host(vm->mm, hva, &page) || (!page.writable && !s.readonly)) {
+		struct host_page again;
+
+		r = fault_host(vm, &s, hva, write, &page);
+		if (r)
+			return r;
+		if (walk_host(vm->mm, hva, &again) && again.hpa == page.hpa)
+			page.shift = again.shift;
 	}
-	if (write && s->readonly) {
-		r = -EROFS;
-		goto out;
-	}
-	hva = s->hva + (gpa - s->gpa);
-	/* Try for writing even on a read: most pages are written sooner or later, and the second fault costs an exit. */
-	r = s->readonly ? 0 : get_user_pages_fast(hva, 1, FOLL_WRITE, &page);
-	ret->writable = r == 1;
-	if (r != 1 && !write)
-		r = get_user_pages_fast(hva, 1, 0, &page);
-	if (r != 1) {
-		r = fatal_signal_pending(current) ? -EINTR : -EFAULT;
-		goto out;
-	}
-	ret->hpa = page_to_phys(page);
-	ret->shift = fitting_shift(s, gpa, hva, host_shift(vm->mm, hva));
-	put_page(page);
-	r = 0;
-out:
-	srcu_read_unlock(&vm->srcu, idx);
-	return r;
+	ret->hpa = page.hpa;
+	ret->writable = page.writable && !s.readonly;
+	ret->shift = fitting_shift(&s, gpa, hva, page.shift);
+	return 0;
 }
 
 bool mach_is_ram(struct nv_vm *vm, u64 gpa)
 {
 	struct nvx_vm *x = to_nvx_vm(vm);
-	int idx = srcu_read_lock(&x->srcu);
-	bool ram = slot_of(x, gpa);
+	bool ram;
 
-	srcu_read_unlock(&x->srcu, idx);
+	rcu_read_lock();
+	ram = slot_of(x, gpa);
+
+	rcu_read_unlock();
 	return ram;
 }
 
@@ -236,12 +285,11 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 {
 	struct nvx_vm *vm = container_of(mn, struct nvx_vm, notifier);
 	const struct nvx_slots *slots;
-	int idx;
 	u32 i;
 
 	zap_begin(vm);
-	idx = srcu_read_lock(&vm->srcu);
-	slots = srcu_dereference(vm->slots, &vm->srcu);
+	rcu_read_lock();
+	slots = rcu_dereference(vm->slots);
 	for (i = 0; i < slots->n; i++) {
 		const struct nvx_slot *s = &slots->slot[i];
 		unsigned long from = max(range->start, s->hva), to = min(range->end, s->hva + (unsigned long)s->size);
@@ -249,7 +297,7 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 		if (from < to)
 			nv_vm_zap(&vm->vm, s->gpa + (from - s->hva), to - from);
 	}
-	srcu_read_unlock(&vm->srcu, idx);
+	rcu_read_unlock();
 	return 0;
 }
 
@@ -371,7 +419,7 @@ int nvx_set_slot(struct nvx_vm *vm, const struct kvm_userspace_memory_region *r)
 	}
 	zap_begin(vm);
 	rcu_assign_pointer(vm->slots, s);
-	synchronize_srcu(&vm->srcu);
+	synchronize_rcu();
 	if (gone.size) {
 		nv_vm_zap(&vm->vm, gone.gpa, gone.size);
 		nv_vm_unpin(&vm->vm);
@@ -390,11 +438,6 @@ int nvx_mem_init(struct nvx_vm *vm)
 	if (!s)
 		return -ENOMEM;
 	spin_lock_init(&vm->mmu_lock);
-	r = init_srcu_struct(&vm->srcu);
-	if (r) {
-		kfree(s);
-		return r;
-	}
 	rcu_assign_pointer(vm->slots, s);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
@@ -402,7 +445,6 @@ int nvx_mem_init(struct nvx_vm *vm)
 	r = mmu_notifier_register(&vm->notifier, vm->mm);
 	if (r) {
 		mmdrop(vm->mm);
-		cleanup_srcu_struct(&vm->srcu);
 		kfree(s);
 	}
 	return r;
@@ -412,6 +454,5 @@ void nvx_mem_free(struct nvx_vm *vm)
 {
 	mmu_notifier_unregister(&vm->notifier, vm->mm);
 	mmdrop(vm->mm);
-	cleanup_srcu_struct(&vm->srcu);
 	kfree(rcu_access_pointer(vm->slots));
 }

@@ -12,7 +12,6 @@
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/spinlock.h>
-#include <linux/srcu.h>
 #include <asm/fpu/api.h>
 
 #include "../core/core.h"
@@ -21,7 +20,7 @@
 #define NVX_MAX_CPUID	128
 #define NVX_PIO_PAGE	1	/* in the vCPU's mapping: page 0 is struct kvm_run, this one port data */
 
-/* Memory slots are replaced as a whole: readers are under SRCU (mem.c). */
+/* Memory slots are replaced as a whole: readers are under RCU (mem.c). */
 struct nvx_slot {
 	u64 gpa, size;
 	unsigned long hva;
@@ -38,7 +37,6 @@ struct nvx_vm {
 	struct nv_vm vm;	/* vm.mach points back here */
 	struct mm_struct *mm;
 	struct mutex lock;	/* creation of vCPUs, changes of slots */
-	struct srcu_struct srcu;
 	struct nvx_slots __rcu *slots;
 	struct mmu_notifier notifier;
 	spinlock_t mmu_lock;
@@ -108,7 +106,7 @@ int nvx_vmx_get(void);		/* VMX on, on every CPU; -EBUSY: another owner, -EIO: th
 void nvx_vmx_put(void);
 bool nvx_vmx_on_this_cpu(void);
 int nvx_vmcs_alloc(struct nv_vmcs *m, bool shadow);
-void nvx_vmcs_free(struct nv_vmcs *m);
+void nvx_vmcs_free(struct nvx_vcpu *x, struct nv_vmcs *m);
 void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m); /* preemption off, interrupts on */
 int nvx_vpid_alloc(u16 *ret);
 void nvx_vpid_free(u16 vpid);

@@ -78,7 +78,7 @@ static struct nvx_active *active_of(struct nvx_vcpu *x, const struct nv_vmcs *m)
 	return &x->active[m == &x->v.vmcs01 ? 0 : m == &x->v.vmcs02 ? 1 : 2];
 }
 
-/* On the CPU where it is active, interrupts off. */
+/* On the CPU whose list it is on, interrupts off. */
 static void vmcs_clear_here(void *p)
 {
 	struct nvx_active *a = p;
@@ -97,42 +97,47 @@ static void vmcs_clear(struct nvx_active *a)
 	int cpu;
 
 	/* A CPU that goes offline clears it itself: cpu is -1 by the time smp_call_function_single() fails. */
-	while ((cpu = smp_load_acquire(&a->vmcs->cpu)) >= 0)
+	while (a->vmcs && (cpu = smp_load_acquire(&a->vmcs->cpu)) >= 0)
 		smp_call_function_single(cpu, vmcs_clear_here, a, 1);
 }
 
 void mach_vmcs_clear(struct nv_vcpu *v, struct nv_vmcs *m)
 {
-	struct nvx_active *a = active_of(to_nvx(v), m);
-
+	/*
+	 * Here it stays on this CPU's list, so that the shadow VMCS, cleared and loaded on every round trip, is not linked anew each
+	 * time; another VMCLEAR when the CPU goes offline does no harm. nvx_vmcs_free() takes it off.
+	 */
 	preempt_disable();
-	a->vmcs = m;
-	if (m->cpu >= 0) {
-		vmcs_clear(a);
-	} else if (nvx_vmx_on_this_cpu()) {
-		/* Never active, or no longer: still the documented way to initialise a region. */
-		VMX_INSN("vmclear", m->hpa);
+	if (m->cpu < 0 || m->cpu == smp_processor_id()) {
+		if (nvx_vmx_on_this_cpu())
+			VMX_INSN("vmclear", m->hpa);
 		m->launched = false;
+	} else {
+		vmcs_clear(active_of(to_nvx(v), m));
 	}
 	preempt_enable();
 }
 
 void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
 {
-	struct nvx_active *a = active_of(x, m);
+	struct nvx_active *a;
 	int cpu = smp_processor_id();
 	unsigned long flags;
 
+	if (likely(m->cpu == cpu)) {
+		VMX_INSN("vmptrld", m->hpa);
+		return;
+	}
+	a = active_of(x, m);
+
 	if (!nvx_vmx_on_this_cpu())
 		return;
-	if (m->cpu >= 0 && m->cpu != cpu)
+	if (m->cpu >= 0)
 		vmcs_clear(a);
 	local_irq_save(flags);
-	if (m->cpu < 0) {
-		a->vmcs = m;
-		list_add(&a->link, this_cpu_ptr(&active));
-		m->cpu = cpu;
-	}
+	a->vmcs = m;
+	list_add(&a->link, this_cpu_ptr(&active));
+	m->cpu = cpu;
 	VMX_INSN("vmptrld", m->hpa);
 	local_irq_restore(flags);
 }
@@ -303,8 +308,13 @@ int nvx_vmcs_alloc(struct nv_vmcs *m, bool shadow)
 	return 0;
 }
 
-void nvx_vmcs_free(struct nv_vmcs *m)
+void nvx_vmcs_free(struct nvx_vcpu *x, struct nv_vmcs *m)
 {
+	if (!m->region)
+		return;
+	preempt_disable();
+	vmcs_clear(active_of(x, m));
+	preempt_enable();
 	free_page((unsigned long)m->region);
 	m->region = NULL;
 }
