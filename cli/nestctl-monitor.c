@@ -13,10 +13,14 @@
 
 enum { SETTLE_USEC = 200000 }; /* a reload is several events */
 
+static const char *const directories[] = {"/etc/modprobe.d", "/run/modprobe.d", NESTD_SYSCONFDIR,
+                                          NESTD_SYSCONFDIR "/nestd.conf.d", NESTD_STATEDIR};
+
 struct monitor {
     const struct options *options;
     sd_event *event;
     sd_event_source *settle;
+    sd_event_source *files[ELEMENTSOF(directories)]; /* systemd 252 never frees a floating inotify source */
     sd_bus *bus; /* NULL: none */
     int uevents;
     struct json_object *status;
@@ -26,6 +30,8 @@ static void monitor_done(struct monitor *m) {
     if (m->bus)
         (void)sd_bus_detach_event(m->bus); /* each holds the other */
     sd_event_source_unref(m->settle);
+    for (size_t i = 0; i < ELEMENTSOF(m->files); i++)
+        sd_event_source_unref(m->files[i]);
     sd_event_unref(m->event);
     sd_bus_flush_close_unref(m->bus);
     closep(&m->uevents);
@@ -168,8 +174,6 @@ static int on_file(sd_event_source *source, const struct inotify_event *event, v
 }
 
 static int watch_machine(struct monitor *m) {
-    static const char *const directories[] = {"/etc/modprobe.d", "/run/modprobe.d", NESTD_SYSCONFDIR,
-                                              NESTD_SYSCONFDIR "/nestd.conf.d", NESTD_STATEDIR};
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
     int r;
 
@@ -178,7 +182,7 @@ static int watch_machine(struct monitor *m) {
         return -errno;
     r = sd_event_add_io(m->event, NULL, m->uevents, EPOLLIN, on_uevent, m);
     for (size_t i = 0; i < ELEMENTSOF(directories) && r >= 0; i++) {
-        r = sd_event_add_inotify(m->event, NULL, directories[i],
+        r = sd_event_add_inotify(m->event, &m->files[i], directories[i],
                                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR, on_file, m);
         if (r == -ENOENT || r == -EACCES)
             r = 0;
