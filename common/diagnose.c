@@ -255,6 +255,8 @@ static void judge_nested(struct judge *j) {
     if (module_runs(&f->vendor_module) && nested->current != TRISTATE_YES) {
         if (o && nested->boot == TRISTATE_NO)
             say(j, R_NESTED_OFF, "%s runs with nested off, as %s wants it", j->module, PLACE(o));
+        else if (o && nested->boot == TRISTATE_UNKNOWN)
+            say(j, R_NESTED_OFF, "%s runs with nested off, and with what %s says it would not load", j->module, PLACE(o));
         else if (o)
             say(j, R_NESTED_OFF, "%s runs with nested off, though %s wants it on: it was loaded before, or with other options",
                 j->module, PLACE(o));
@@ -264,9 +266,9 @@ static void judge_nested(struct judge *j) {
             say(j, R_NESTED_OFF, "%s has nested off, the default of kernel %s", j->module, strempty(f->kernel));
     }
     if (!j->v->persistent && (j->v->enabled || f->vendor_module.state == MODULE_AVAILABLE)) {
-        if (o)
+        if (o && nested->boot == TRISTATE_NO)
             say(j, R_NESTED_OFF_AT_BOOT, "%s will have nested off when it is loaded next: %s", j->module, PLACE(o));
-        else
+        else if (!o)
             say(j, R_NESTED_OFF_AT_BOOT, "%s will have nested off when it is loaded next: the default of kernel %s", j->module,
                 strempty(f->kernel));
     }

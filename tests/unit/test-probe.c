@@ -202,6 +202,22 @@ static void test_directives(void **state) {
     assert_null(reason(loaded, &w, "module-blacklisted"));
 }
 
+/* An int takes no letter: the module would not load, which is another thing than off. */
+static void test_refused(void **state) {
+    _cleanup_verdict_ struct verdict *v = NULL;
+
+    put_cpu(*state, "AuthenticAMD", "svm", NULL);
+    temp_root_puts(*state, "/sys/module/kvm_amd/initstate", "live\n");
+    temp_root_puts(*state, "/sys/module/kvm_amd/parameters/nested", "0\n");
+    temp_root_puts(*state, "/etc/modprobe.d/a.conf", "options kvm_amd nested=Y\r\n");
+    _cleanup_host_facts_ struct host_facts *f = probe(*state);
+    assert_string_equal(f->options[0].value, "Y");
+    assert_non_null(reason(f, &v, "option-refused"));
+    assert_non_null(strstr(reason(f, &v, "nested-off"), "would not load"));
+    assert_null(reason(f, &v, "nested-off-at-boot"));
+    assert_false(v->persistent);
+}
+
 static void test_kernel_default(void **state) {
     _cleanup_verdict_ struct verdict *v = NULL;
 
@@ -271,7 +287,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_svm_disabled), T(test_masked_by_registers), T(test_registers_tell), T(test_module_tells),
         T(test_options_order), T(test_cmdline), T(test_builtin), T(test_compressed), T(test_directives),
-        T(test_kernel_default), T(test_security), T(test_parameter_is_on), T(test_live),
+        T(test_refused), T(test_kernel_default), T(test_security), T(test_parameter_is_on), T(test_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
