@@ -84,6 +84,9 @@ include tests/build.mk $(wildcard tests/*/build.mk)
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
+# The comment at the top of this file
+help:
+	@sed -n 's/^#   make/make/p' Makefile
 clean:
 	rm -rf $(O)
-.PHONY: all clean FORCE
+.PHONY: all clean help FORCE

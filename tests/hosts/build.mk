@@ -5,4 +5,9 @@ check-amd: deb
 	$(Q)O=$(O) BATS_LIB_PATH=/usr/lib/bats bats --tap $(wildcard tests/hosts/amd-*.bats)
 check-intel: all
 	$(Q)O=$(O) BATS_LIB_PATH=/usr/lib/bats bats --tap $(wildcard tests/hosts/intel-*.bats)
-.PHONY: check-amd check-intel
+
+demo: deps
+	$(Q)+$(MAKE) --no-print-directory -j$(shell nproc) all
+	$(Q)+$(MAKE) --no-print-directory deb
+	$(Q)O=$(O) tests/hosts/demo
+.PHONY: demo check-amd check-intel
