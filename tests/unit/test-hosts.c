@@ -9,7 +9,7 @@
 
 #include <libgen.h>
 
-#include "diagnose.h"
+#include "tests/unit/support-probe.h"
 #include "text.h"
 
 #define HOSTS "tests/fixtures/hosts"
@@ -39,6 +39,7 @@ static char *study(const char *name) {
     struct check *checks = NULL;
     size_t n = 0;
 
+    assert_null(study_root(dir));
     assert_int_equal(sysroot_open(dir, &root), 0);
     assert_int_equal(probe_host(root, &facts), 0);
     assert_int_equal(conf_load(root, &conf), 0);
