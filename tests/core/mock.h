@@ -35,7 +35,7 @@ struct mock {
 	u64 guest_msr[8];
 	u64 dr[8];
 	void (*on_read)(u64 gpa, u32 len); /* called at every read of L1's memory, to change it between two reads */
-	bool poison_freed;
+	bool in_commit;
 };
 extern struct mock M;
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# kmod/core in user space: unit tests over the mock machine (also with sanitizers), the mutants that show that the tests for bug
+# classes can fail, and line coverage of at least CORE_COVERAGE per cent.
+core_obj   := $(call objects,$(wildcard kmod/core/*.c))
+core_tests := $(patsubst tests/core/%.c,$(O)/tests/core-%,$(wildcard tests/core/test-*.c))
+CORE_COVERAGE := 55
+
+# The core's files include nothing of ours; the mock's names are its own.
+$(core_tests): $(O)/tests/core-%: $(O)/obj/tests/core/%.o $(O)/obj/tests/core/mock.o $(core_obj)
+	$(call link,$(shell pkg-config --libs cmocka))
+.SECONDARY: $(call objects,$(wildcard tests/core/*.c))
+
+core-tests: $(core_tests)
+	$(Q)failed=; for t in $(core_tests); do echo "  TEST    $$t"; $$t || failed="$$failed $$t"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+check-core: core-tests
+	$(Q)+$(MAKE) --no-print-directory O=$(O)/san SAN=1 core-tests
+	$(Q)tests/core/run-mutants $(O)
+	$(Q)+$(MAKE) --no-print-directory core-coverage
+.PHONY: check-core core-tests core-coverage
+CHECKS += check-core
+
+# Built apart, without optimisation; gcov's JSON is what counts.
+core-coverage:
+	$(Q)rm -rf $(O)/cov/obj $(O)/cov/tests
+	$(Q)+$(MAKE) --no-print-directory O=$(O)/cov CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage HARDEN= core-tests >$(O)/cov.log 2>&1 || { cat $(O)/cov.log; exit 1; }
+	$(Q)tests/core/coverage $(O)/cov/obj/kmod/core $(CORE_COVERAGE)
