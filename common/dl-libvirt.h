@@ -47,7 +47,9 @@
     X(virDomainLookupByUUIDString)                                                                           \
     X(virDomainRef)                                                                                          \
     X(virDomainStatsRecordListFree)                                                                          \
-    X(virEventRegisterImpl)                                                                                  \
+    X(virEventAddHandle)                                                                                     \
+    X(virEventRegisterDefaultImpl)                                                                           \
+    X(virEventRunDefaultImpl)                                                                                \
     X(virGetLastErrorCode)                                                                                   \
     X(virGetLastErrorMessage)                                                                                \
     X(virResetLastError)                                                                                     \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <systemd/sd-daemon.h>
+#include "guest-keeper.h"
 #include "idle.h"
 #include "log.h"
 
@@ -39,7 +40,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         i->last = usec;
     if (usec < i->last + i->timeout)
         return set_timer(i, i->last + i->timeout);
-    if (!m->state.pending && !m->stay) {
+    if (!m->state.pending && !m->stay && !guest_keeper_running(m)) {
         manager_stop(m, "idle");
         return 0;
     }

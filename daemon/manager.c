@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
 #include <systemd/sd-daemon.h>
+#include "guest-keeper.h"
 #include "idle.h"
 #include "job.h"
 #include "log.h"
@@ -10,7 +11,8 @@
 #include "watch.h"
 
 bool manager_busy(const struct manager *m) {
-    return m->changing || m->n_requests > 0 || tasks_running() > 0;
+    /* The keeper of guests sleeps. */
+    return m->changing || m->n_requests > 0 || tasks_running() > (guest_keeper_running(m) ? 1u : 0u);
 }
 
 static void log_configuration(const struct conf *conf) {
@@ -49,6 +51,7 @@ struct manager *manager_free(struct manager *m) {
     sd_event_source_disable_unref(m->refresh_timer);
     idle_free(m->idle);
     pending_free(m->pending);
+    guest_keeper_free(m->keeper);
     watch_free(m->watch);
     state_done(&m->state);
     conf_freep(&m->conf);
@@ -87,6 +90,7 @@ static int go_public(struct manager *m) {
         return log_error_errno(r, "Cannot own %s on the system bus: %m", NESTD_BUS_NAME);
     if ((r = idle_start(m)) < 0)
         return log_error_errno(r, "Cannot set up the idle timer: %m");
+    (void)guest_keeper_update(m); /* it says what is wrong, and the rest holds */
     sd_notify(false, m->pending ? "READY=1" : "READY=1\nSTATUS=Ready.");
     return 0;
 }
@@ -129,6 +133,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
     conf_free(m->conf);
     m->conf = conf;
     log_configuration(conf);
+    (void)guest_keeper_update(m);
     manager_refresh_soon(m);
     return 0;
 }
@@ -172,6 +177,7 @@ void manager_stop(struct manager *m, const char *why) {
     log_info("Stopping: %s.", why);
     sd_notify(false, "STOPPING=1");
     job_cancel(m->changing);
+    guest_keeper_stop(m);
     /* Calls that come from now on start a new nestd; those that are here already are answered. */
     (void)sd_bus_release_name(m->bus, NESTD_BUS_NAME);
 }

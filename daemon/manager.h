@@ -17,6 +17,7 @@ struct host_state {
     bool capable, enabled, persistent, pending;
 };
 
+struct guest_keeper;
 struct watch;
 struct job;
 
@@ -43,6 +44,7 @@ struct manager {
     struct watch *watch;
     struct idle *idle;
     struct pending *pending;
+    struct guest_keeper *keeper;
     bool stay;     /* IdleExitSec=infinity */
     bool stopping; /* no longer on the bus, finishing what is begun */
 };

@@ -6,7 +6,11 @@ $(O)/tests/guests/properties: $(call objects,tests/guests/properties.c) $(LIBNES
 	$(call link,$(COMMON_LIBS))
 $(O)/tests/guests/define: $(call objects,tests/guests/define.c)
 	$(call link,$(shell pkg-config --libs libvirt))
+$(O)/tests/guests/keep: $(call objects,tests/guests/keep.c daemon/guest-watch.c) $(LIBNESTD)
+	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libsystemd))
 
+# guest.bats runs it.
+check-bats: $(O)/tests/guests/keep
 check-guests: $(guests_programs)
 	$(Q)tests/guests/run-corpus $(O)
 .PHONY: check-guests

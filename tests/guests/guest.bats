@@ -160,3 +160,56 @@ EOS
     N=$nestctl run "$here/with-libvirtd" bash script
     assert_success
 }
+
+@test "nestd keeps the choice: redefined, started, libvirtd killed" {
+    cat >script <<'EOS'
+set -eux
+root=$HOME/root
+mkdir -p "$root/proc" "$root/etc/nestd"
+printf 'processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 23\nflags\t\t: fpu svm npt\n\n' >"$root/proc/cpuinfo"
+printf '[Guests]\nExpose=lab-*\nHide=*\n' >"$root/etc/nestd/nestd.conf"
+define() {
+    printf "<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>%s</domain>" "$1" "$2" >"$HOME/d.xml"
+    virsh -q define "$HOME/d.xml"
+}
+says() { virsh -q dumpxml --inactive "$1" | grep -q "<feature policy='$2' name='svm'/>"; }
+eventually() { for _ in $(seq "${tries:-300}"); do "$@" && return; sleep 0.1; done; false; }
+define lab-1 "<cpu mode='host-model'/>"
+define other ""
+"$KEEP" "$root" >"$HOME/kept" &
+keep=$!
+eventually says lab-1 require
+eventually says other disable
+grep -q '^Guest lab-1 is exposed' "$HOME/kept"
+# another tool redefines it, without svm and without our mark
+define lab-1 "<uuid>$(virsh domuuid lab-1)</uuid><cpu mode='host-model'><feature policy='disable' name='svm'/></cpu>"
+eventually says lab-1 require
+define lab-2 ""
+eventually says lab-2 require
+define leaky "<cpu mode='maximum'/>"
+eventually says leaky disable
+# what somebody chose by hand in another way, and has the extension, is not touched
+define lab-3 ""
+eventually says lab-3 require
+"$N" guest expose lab-3 --extension=svm --mode=host-model
+virsh -q start lab-3
+virsh -q dumpxml --inactive lab-3 | grep -q "mode='host-model'"
+virsh -q destroy lab-3
+# libvirtd is killed; a new one comes up, and guests change while nobody looks
+kill -9 "$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")"
+sleep 0.5
+define lab-4 ""
+eventually says lab-4 require
+# somebody who never stops is not fought for ever
+uuid=$(virsh domuuid lab-4)
+for _ in 1 2 3 4 5 6 7 8; do
+    define lab-4 "<uuid>$uuid</uuid><cpu mode='host-model'/>"
+    tries=50 eventually says lab-4 require || break
+done
+grep -q 'lab-4: somebody changes it back again and again' "$HOME/kept"
+kill $keep
+wait $keep
+EOS
+    N=$nestctl KEEP=$O/tests/guests/keep run "$here/with-libvirtd" bash script
+    assert_success
+}

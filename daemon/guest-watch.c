@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker that keeps [Guests]: applies it to every guest, then to each that libvirt says was defined or started. */
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include "common/guest-audit.h"
+#include "common/text.h"
+#include "guest-keeper.h"
+
+/* Somebody who undoes us every time is told, not fought: so many in so many seconds, then a pause. */
+#define FIGHT_TIMES 5
+#define FIGHT_SEC   60
+
+struct seen {
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    time_t since;
+    unsigned changes;
+};
+
+struct watcher {
+    struct worker *worker;
+    struct domain_conn c;
+    struct conf *conf;
+    enum extension extension;
+    int signals;
+    bool closed, stop, all;
+    char queue[64][VIR_UUID_STRING_BUFLEN]; /* more than this at once: all are looked at */
+    size_t n_queue;
+    struct seen seen[256];
+    size_t n_seen;
+};
+
+_printf_(2, 3) static void tell(struct watcher *w, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    _cleanup_free_ char *text = text_vformat(format, ap);
+    va_end(ap);
+    worker_progress(w->worker, 0, text);
+}
+
+static time_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* May this guest be changed once more? */
+static bool may_change(struct watcher *w, const struct domain_info *info) {
+    struct seen *s = w->seen;
+    while (s < w->seen + w->n_seen && !streq(s->uuid, info->uuid))
+        s++;
+    if (s == w->seen + w->n_seen) {
+        if (w->n_seen == ELEMENTSOF(w->seen))
+            w->n_seen = 0;
+        s = &w->seen[w->n_seen++];
+        *s = (struct seen){.since = now()};
+        snprintf(s->uuid, sizeof(s->uuid), "%s", info->uuid);
+    }
+    if (now() - s->since >= FIGHT_SEC)
+        s->since = now(), s->changes = 0;
+    if (++s->changes == FIGHT_TIMES + 1)
+        tell(w, "Guest %s: somebody changes it back again and again; left alone for %i s", info->name, FIGHT_SEC);
+    return s->changes <= FIGHT_TIMES;
+}
+
+static void keep(struct watcher *w, virDomainPtr dom) {
+    _cleanup_domain_change_ struct domain_change change = {};
+    _cleanup_domain_info_ struct domain_info info = {};
+    _cleanup_free_ char *why = NULL;
+    const char *profile = NULL;
+    int r = domain_read(&w->c, dom, w->extension, &info, &why);
+
+    if (r < 0 || info.refused || !info.persistent)
+        return;
+    enum guest_policy policy = guest_policy(w->conf, info.name, info.uuid, &profile);
+    bool ok = policy == GUEST_POLICY_EXPOSE ? info.nest == NEST_CONFIGURED && info.marked && info.wish == GUEST_EXPOSE
+              : policy == GUEST_POLICY_HIDE ? info.nest == NEST_NO
+                                            : true;
+    if (ok || !may_change(w, &info))
+        return;
+    struct guest_wish wish = {
+        .action = policy == GUEST_POLICY_EXPOSE ? GUEST_EXPOSE : GUEST_HIDE,
+        .extension = w->extension,
+        .profile = profile,
+    };
+    for (int i = 0; i < 3; i++) {
+        free(why);
+        why = NULL;
+        r = domain_rewrite(&w->c, dom, &wish, false, &change, &why);
+        if (r != -EAGAIN)
+            break;
+    }
+    const char *word = policy == GUEST_POLICY_EXPOSE ? "exposed" : "hidden";
+    if (r < 0)
+        tell(w, "Guest %s cannot be %s as nestd.conf wants: %s", info.name, word, why ? why : strerror(-r));
+    else if (change.changed)
+        tell(w, "Guest %s is %s as nestd.conf wants%s", info.name, word,
+             change.needs_restart ? "; it runs and has it after its next start" : "");
+}
+
+static void keep_all(struct watcher *w) {
+    virDomainPtr *doms = NULL;
+    int n = w->c.lv->virConnectListAllDomains(w->c.conn, &doms, 0);
+    for (int i = 0; i < n; i++) {
+        keep(w, doms[i]);
+        w->c.lv->virDomainFree(doms[i]);
+    }
+    free(doms);
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *opaque) {
+    struct watcher *w = opaque;
+    if (event != VIR_DOMAIN_EVENT_DEFINED && event != VIR_DOMAIN_EVENT_STARTED)
+        return 0;
+    if (w->n_queue == ELEMENTSOF(w->queue))
+        w->all = true;
+    else if (w->c.lv->virDomainGetUUIDString(dom, w->queue[w->n_queue]) >= 0)
+        w->n_queue++;
+    return 0;
+}
+
+static void on_close(virConnectPtr conn, int reason, void *opaque) {
+    ((struct watcher *)opaque)->closed = true;
+}
+
+static void keep_queued(struct watcher *w) {
+    size_t n = w->n_queue;
+    char queue[ELEMENTSOF(w->queue)][VIR_UUID_STRING_BUFLEN];
+
+    /* Events come in while libvirt answers; they queue up behind. */
+    memcpy(queue, w->queue, sizeof(queue));
+    w->n_queue = 0;
+    for (size_t i = 0; i < n && !w->closed; i++) {
+        _cleanup_vir_domain_ virDomainPtr dom = w->c.lv->virDomainLookupByUUIDString(w->c.conn, queue[i]);
+        if (dom)
+            keep(w, dom);
+    }
+    if (w->all) {
+        w->all = false;
+        keep_all(w);
+    }
+}
+
+/* Until libvirt goes away or we are to stop. Sleeps in libvirt's event loop. */
+static void watch(struct watcher *w) {
+    const struct libvirt *lv = w->c.lv;
+    w->closed = false;
+    w->n_queue = 0;
+    int id = lv->virConnectDomainEventRegisterAny(w->c.conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                                  VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), w, NULL);
+    if (id < 0 || lv->virConnectRegisterCloseCallback(w->c.conn, on_close, w, NULL) < 0)
+        w->closed = true;
+    else
+        keep_all(w);
+    while (!w->closed && !w->stop) {
+        if (w->n_queue > 0 || w->all)
+            keep_queued(w);
+        else if (lv->virEventRunDefaultImpl() < 0)
+            w->closed = true;
+    }
+    if (id >= 0) {
+        lv->virConnectDomainEventDeregisterAny(w->c.conn, id);
+        lv->virConnectUnregisterCloseCallback(w->c.conn, on_close);
+    }
+}
+
+/* Tells when libvirt's sockets come, go or change. Without the directory, when that comes. */
+static int watch_sockets(void) {
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd >= 0 && inotify_add_watch(fd, "/run/libvirt", IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF) < 0)
+        inotify_add_watch(fd, "/run", IN_CREATE);
+    return fd;
+}
+
+/* Sleeps until there is something on SOCKETS, which were watched since before libvirt did not answer, or we are to stop. */
+static void wait_for_libvirt(struct watcher *w, int sockets) {
+    struct pollfd p[] = {{.fd = sockets, .events = POLLIN}, {.fd = w->signals, .events = POLLIN}};
+    if (poll(p, ELEMENTSOF(p), -1) > 0 && p[1].revents)
+        w->stop = true;
+}
+
+static void on_signal(int watch_id, int fd, int events, void *opaque) {
+    ((struct watcher *)opaque)->stop = true;
+}
+
+/* SIGTERM as a file descriptor: one that comes just before we fall asleep is not lost. */
+static int take_signals(struct watcher *w) {
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    w->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (w->signals < 0)
+        return -errno;
+    w->stop = worker_cancelled(w->worker);
+    return 0;
+}
+
+static int prepare(struct watcher *w, const struct order *order) {
+    _cleanup_sysroot_ struct sysroot *root = NULL;
+    _cleanup_host_facts_ struct host_facts *facts = NULL;
+    int r = sysroot_open(order->root_path, &root);
+    if (r < 0 || (r = conf_load(root, &w->conf)) < 0 || (r = probe_host(root, &facts)) < 0)
+        return r;
+    w->extension = facts->extension;
+    return w->extension == EXTENSION_NONE ? -EOPNOTSUPP : 0;
+}
+
+int work_keep_guests(struct worker *worker, const void *order, struct json_object **ret) {
+    struct watcher *w = calloc(1, sizeof(*w));
+    const struct libvirt *lv;
+    bool told = false;
+
+    if (!w)
+        return -ENOMEM;
+    w->worker = worker;
+    int r = prepare(w, order);
+    if (r >= 0 && (r = take_signals(w)) >= 0 && (r = libvirt_load(&lv)) >= 0 &&
+        (lv->virEventRegisterDefaultImpl() < 0 ||
+         lv->virEventAddHandle(w->signals, VIR_EVENT_HANDLE_READABLE, on_signal, w, NULL) < 0))
+        r = -EIO;
+    while (r >= 0 && !w->stop) {
+        _cleanup_free_ char *why = NULL;
+        _cleanup_close_ int sockets = watch_sockets();
+        if (domain_connect(getenv("LIBVIRT_DEFAULT_URI"), false, &w->c, &why) < 0) {
+            if (!told)
+                tell(w, "Waiting for libvirt, to keep guests as nestd.conf wants: %s", why);
+            told = true;
+            wait_for_libvirt(w, sockets);
+            continue;
+        }
+        told = false;
+        watch(w);
+        domain_disconnect(&w->c);
+    }
+    if (w->conf)
+        conf_free(w->conf);
+    if (w->signals > 0)
+        close(w->signals);
+    free(w);
+    return r;
+}
