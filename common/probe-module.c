@@ -81,7 +81,7 @@ int probe_module_path(const struct sysroot *root, const char *kernel, const char
     int r;
 
     *ret = NULL;
-    if (!kernel || strchr(kernel, '/'))
+    if (!kernel)
         return 0;
     r = find_known(root, kernel, module, ret);
     /* Ours is installed where DKMS and modules_install put it; a search for it would cost every host. */
