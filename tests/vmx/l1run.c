@@ -25,7 +25,7 @@ int main(int argc, char *argv[]) {
     _cleanup_free_ void *image = malloc(st.st_size);
     if (!image || read(fd, image, st.st_size) != st.st_size)
         return 2;
-    VmmConfig config = {.device = argv[1], .image = image, .image_size = st.st_size, .memory = 64u << 20,
+    VmmConfig config = {.device = argv[1], .image = image, .image_size = st.st_size, .memory = 24u << 20,
                         .n_vcpus = strtoul(argv[4], NULL, 0), .flags = strtoul(argv[3], NULL, 0), .line = print_line,
                         .irqchip = argc == 6 && streq(argv[5], "irqchip")};
     VmmStop stop = {};

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the L1 payload on the emulated Intel host and reads its records (common/payload/abi.h)."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+O = os.environ.get("O", "build")
+CASES, COSTS, PLAIN, NO_EPT, WORKLOAD = 1, 2, 4, 8, 16
+
+
+class Run:
+    """One run of the payload: .cases {name: (ok|fail|skip, detail)}, .costs {name: (ticks, exits)}, .status, .other."""
+
+    def __init__(self, name):
+        self.name, self.cases, self.costs, self.info, self.ends = name, {}, {}, {}, []
+        self.status, self.leaks, self.other = None, {}, []
+
+    def take(self, line):
+        kind, _, rest = line.partition(" ")
+        words = rest.split(" ", 2)
+        if kind == "case" and len(words) >= 2:
+            # two vCPUs report the same cases: the worse result stays
+            if self.cases.get(words[0], ("ok",))[0] != "fail":
+                self.cases[words[0]] = (words[1], words[2] if len(words) > 2 else "")
+        elif kind == "cost" and len(words) == 3:
+            self.costs[words[0]] = (int(words[1]), int(words[2]))
+        elif kind == "info" and len(words) >= 2:
+            self.info[words[0]] = rest.partition(" ")[2]
+        elif kind == "end":
+            self.ends.append(rest)
+        elif kind == "status":
+            self.status = int(rest)
+        elif kind == "leak":
+            self.leaks[words[0]] = int(words[1])
+        else:
+            self.other.append(line)
+
+
+def run_name(engine, flags, vcpus=1, parameters=()):
+    return "+".join([engine, str(flags), str(vcpus), *parameters])
+
+
+def on_host(names, cpus=1, options=(), timeout=900, script="on-host.sh"):
+    """One boot. Returns ({name: Run}, what the kernel complained of, the whole output)."""
+    with tempfile.TemporaryDirectory(dir=O) as files:
+        for f in ("l1run", "payload.bin", "kmod/nestvmx.ko"):
+            shutil.copy(os.path.join(O, f), files)
+        # BTF of another build of the kernel is refused or, as here, only slows the load
+        subprocess.run(["objcopy", "-R", ".BTF", os.path.join(files, "nestvmx.ko")], check=True)
+        p = subprocess.run([os.path.join(TOP, "tests/hosts/intel"), "run", "--no-kvm", "--cpus", str(cpus), "--memory", "768",
+                            "--files", files, "--timeout", str(timeout), *options,
+                            os.path.join(TOP, "tests/vmx", script), *names], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    text = p.stdout.decode(errors="replace").replace("\r", "")
+    runs, complaints, run = {}, [], None
+    for line in text.splitlines():
+        if line.startswith("run "):
+            run = runs[line[4:]] = Run(line[4:])
+        elif line.startswith("dmesg "):
+            complaints.append(line[6:])
+        elif run:
+            run.take(line)
+    if p.returncode:
+        complaints.append("the host's script ended with %d" % p.returncode)
+    return runs, complaints, text

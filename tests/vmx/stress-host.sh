@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs on the emulated Intel host: stress-host.sh LOADS KILLS. Says on a line of its own what held.
+loads=$1 kills=$2
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+
+i=0
+while [ $i -lt "$loads" ]; do
+    insmod /nestvmx.ko && /l1run /dev/nestvmx /payload.bin 4 1 >/dev/null && /sbin/rmmod nestvmx || break
+    i=$((i + 1))
+done
+echo "loads $i"
+
+# Beside another owner: EBUSY, its name in the log. kvm_intel owns VMX while a VM of it exists.
+insmod /nestvmx.ko
+/sbin/modprobe kvm_intel enable_apicv=0
+/l1run /dev/kvm /payload.bin 19 1 >/dev/null &
+kvm=$!
+sleep 1
+/l1run /dev/nestvmx /payload.bin 4 1 | grep -q 'error Device or resource busy' && dmesg | grep -q 'VMX is in use by kvm_intel' &&
+    echo "owner refused"
+kill -9 $kvm
+wait $kvm 2>/dev/null
+/sbin/rmmod kvm_intel
+
+# A CPU goes and comes while VMs run.
+(
+    for _ in 1 2 3 4 5 6 7 8; do
+        /l1run /dev/nestvmx /payload.bin 1 2 || exit 1
+    done
+) >/tmp/hotplug &
+vm=$!
+ok=yes
+for _ in 1 2 3; do
+    echo 0 >/sys/devices/system/cpu/cpu1/online || ok=no
+    usleep 300000
+    echo 1 >/sys/devices/system/cpu/cpu1/online || ok=no
+    usleep 200000
+done
+if wait $vm && [ $ok = yes ] && [ "$(grep -c '^end ' /tmp/hotplug)" = 16 ]; then
+    echo "hotplug ok"
+else
+    grep -E 'fail|error|stop|end' /tmp/hotplug
+fi
+
+i=0 alive=0
+while [ $i -lt "$kills" ]; do
+    /l1run /dev/nestvmx /payload.bin 19 2 >/dev/null &
+    vm=$!
+    n=0
+    until ls -d /sys/kernel/debug/nestvmx/vm* >/dev/null 2>&1 || [ $n = 300 ]; do
+        usleep 5000
+        n=$((n + 1))
+    done
+    random=$(hexdump -n 1 -e '"%u"' /dev/urandom)
+    usleep $((random * 400)) # a tenth of a second at most: now it starts, now L2 runs
+    ls -d /sys/kernel/debug/nestvmx/vm* >/dev/null 2>&1 && alive=$((alive + 1))
+    kill -9 $vm || break
+    wait $vm 2>/dev/null
+    i=$((i + 1))
+done
+echo "kills $i"
+echo "alive when killed: $alive"
+[ $((alive * 2)) -ge "$kills" ] && echo "half of them in the middle"
+grep -qx 'pages 0' /sys/kernel/debug/nestvmx/memory && grep -qx 'pinned 0' /sys/kernel/debug/nestvmx/memory && echo "leaks none"
+cat /sys/kernel/debug/nestvmx/memory
+/sbin/rmmod nestvmx
+dmesg | grep -E 'WARNING:|BUG:|Oops|general protection|nestvmx: leaked|Call Trace' | sed 's/^/dmesg /'
+exit 0
