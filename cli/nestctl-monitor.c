@@ -38,6 +38,13 @@ static void monitor_done(struct monitor *m) {
     json_object_put(m->status);
 }
 
+/* Of a reason, what it says. */
+static const char *text_of(struct json_object *value) {
+    const char *message = member_string(value, "message");
+
+    return *message ? message : json_object_get_string(value);
+}
+
 /* One line, or with --json one object on a line. VALUES may be NULL: JSON's null. */
 static void put_change(const struct monitor *m, const char *what, struct json_object *before, struct json_object *after) {
     _cleanup_json_ struct json_object *line = NULL;
@@ -60,10 +67,10 @@ static void put_change(const struct monitor *m, const char *what, struct json_ob
         put_safe(what);
         fputs(": ", stdout);
         if (before) {
-            put_safe(json_object_get_string(before));
+            put_safe(text_of(before));
             fputs(" -> ", stdout);
         }
-        put_safe(after ? json_object_get_string(after) : "gone");
+        put_safe(after ? text_of(after) : "gone");
         putchar('\n');
     }
     fflush(stdout);
