@@ -144,7 +144,8 @@ unchanged() {
 }
 
 @test "daemon: only root may be nestd" {
+    stop_nestd
     run as_nobody timeout 20 "$O/nestd" --root /usr
     assert_failure
-    assert_output --partial 'Cannot own org.nestd1'
+    assert_output --partial 'Cannot own org.nestd1 on the system bus: Permission denied'
 }
