@@ -70,8 +70,9 @@ bus = dbus.SystemBus()
 end = time.monotonic() + 4
 while time.monotonic() < end:
     # to the name itself: a proxy would ask for its owner first, who may be gone a moment later
-    assert bus.call_blocking("org.nestd1", "/org/nestd1", "org.freedesktop.DBus.Properties", "Get", "ss",
-                             ("org.nestd1.Host", "Vendor")) == "intel"
+    vendor = bus.call_blocking("org.nestd1", "/org/nestd1", "org.freedesktop.DBus.Properties", "Get", "ss",
+                               ("org.nestd1.Host", "Vendor"))
+    assert vendor == "intel", repr(vendor)
 EOF
         callers+=($!)
     done
