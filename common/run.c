@@ -307,6 +307,29 @@ static bool journal_is_gone(const struct sysroot *root, unsigned id) {
     return journal_load(root, id, &e) == -ENOENT;
 }
 
+/* Does the module run with a new value of what the reload (UNLOAD, LOAD) was to change? It may although that step
+ * was not reached: the power failed, and udev loaded the module at boot with the options file that is now taken back. */
+static int booted_with_new(const struct sysroot *root, const struct step *unload, const struct step *load) {
+    _cleanup_params_ struct params before = {}, after = {}, changed = {};
+    _cleanup_free_ char *wanted = NULL, *name = NULL, *value = NULL;
+    int r;
+
+    if (!unload || !load || !unload->before || !load->after)
+        return 0;
+    if ((r = params_parse(unload->before, &before)) < 0 || (r = params_parse(load->after, &after)) < 0)
+        return r;
+    FOREACH_ARRAY(p, before.list, before.n) {
+        const struct param *new = params_get(&after, p->name);
+
+        if (new && !param_value_equal(new->value, p->value) && (r = params_set(&changed, p->name, p->value)) < 0)
+            return r;
+    }
+    if ((r = params_format(&changed, &wanted)) < 0)
+        return r;
+    r = params_first_difference(root, unload->target, wanted, &name, &value);
+    return r == -ENOENT ? 0 : r < 0 ? r : !!name;
+}
+
 int run_backward(const struct sysroot *root, struct entry *e, struct failure *f) {
     const struct step *unloaded = made(e, STEP_UNLOAD_MODULE), *loaded = made(e, STEP_LOAD_MODULE),
                       *settled = steps_find(e->steps, e->n_steps, STEP_SETTLE);
@@ -321,6 +344,14 @@ int run_backward(const struct sysroot *root, struct entry *e, struct failure *f)
     /* The file first: whoever loads the module behind our back then does it with the old options. */
     if ((r = restore_options(root, e, f)) < 0 || (r = restore_parameters(root, e, f)) < 0)
         return r;
+    if (!unloaded && !loaded) {
+        const struct step *unload = steps_find(e->steps, e->n_steps, STEP_UNLOAD_MODULE);
+
+        if ((r = booted_with_new(root, unload, steps_find(e->steps, e->n_steps, STEP_LOAD_MODULE))) < 0)
+            return fail(f, r, text_format("%s could not be read back: %s", unload->target, strerror(-r)));
+        if (r > 0)
+            unloaded = unload;
+    }
     if (unloaded || loaded) {
         const struct step *s = unloaded ? unloaded : loaded;
 

@@ -287,6 +287,32 @@ static void kills_of_the_recovery(void **state) {
     reference_done(&ref);
 }
 
+static void with_live_parameter(struct fake_machine *m) {
+    assert_int_equal(fake_parameter_set(m->root, "kvm_intel", "dump_invalid_vmcs", "Y"), 0);
+}
+
+/* The power fails: udev loads the module, with the options that it finds, before recover() runs. What was set by hand is
+ * lost either way; what the options file says and what the module does must agree. */
+static void power_cuts(void **state) {
+    static const struct scenario s = {"power cut", with_live_parameter, {.features[FEATURE_NESTED] = WANTED_OFF}};
+    bool killed = true;
+
+    for (unsigned at = 0; killed; at++) {
+        _cleanup_free_ char *where = text_format("power cut after event %u", at), *nested = NULL;
+        struct fake_machine m;
+
+        make_ready(&s, &m);
+        if ((killed = run_child(&m, &s, (struct fake_fault){.what = FAULT_KILL_AFTER, .at = at}))) {
+            fake_boot(&m);
+            must_recover(&m, where);
+            nested = fake_parameter(&m, "nested");
+            if (!streq_ptr(nested, fake_has(&m, NESTD_MODPROBE_CONF) ? "N" : "Y"))
+                fail_msg("%s: a third state: nested=%s", where, strempty(nested));
+        }
+        fake_free(&m);
+    }
+}
+
 static const int errors[_FAKE_KIND_MAX][8] = {
     [FAKE_LOAD] = {EINVAL, ENODEV, EOPNOTSUPP, EPERM, EEXIST, ENOENT, ENOMEM},
     [FAKE_UNLOAD] = {EBUSY, EPERM, EIO},
@@ -347,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills),
         cmocka_unit_test(kills_of_the_recovery),
+        cmocka_unit_test(power_cuts),
         cmocka_unit_test(failures),
     };
     /* Ten thousand machines are made of files: in memory, if the place is not given. */
