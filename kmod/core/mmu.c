@@ -486,7 +486,7 @@ void nv_vm_zap(struct nv_vm *vm, u64 gpa, u64 len)
 
 	mach_mmu_lock(vm);
 	vm->stats.zaps++;
-	if (vm->ept01)
+	if (vm->ept01 && vm->ept01->top) /* ept=0 has none */
 		zap_range(vm->ept01, vm->ept01->top, 4, 0, gpa, end);
 	for (i = 0; i < NV_MAX_VCPUS; i++) {
 		struct nv_vcpu *v = vm->vcpu[i];
