@@ -150,9 +150,11 @@ void nv_set_tsc_offset(struct nv_vcpu *v, u64 offset)
 bool nv_cpuid_lookup(struct nv_vcpu *v, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	u32 leaf = *eax, sub = *ecx;
-	const struct nv_cpuid *c = v->cpuid, *end = c + v->ncpuid;
+	int i;
 
-	for (; c < end; c++) {
+	for (i = 0; i < v->ncpuid; i++) {
+		const struct nv_cpuid *c = &v->cpuid[i];
+
 		if (c->leaf != leaf || (c->sub_significant && c->sub != sub))
 			continue;
 		*eax = c->eax;

@@ -26,3 +26,6 @@ core-coverage:
 	$(Q)rm -rf $(O)/cov/obj $(O)/cov/tests
 	$(Q)+$(MAKE) --no-print-directory O=$(O)/cov CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage HARDEN= core-tests >$(O)/cov.log 2>&1 || { cat $(O)/cov.log; exit 1; }
 	$(Q)tests/core/coverage $(O)/cov/obj/kmod/core $(CORE_COVERAGE)
+
+# tests/fuzz/fuzz-core.c
+fuzz_sources_core := tests/core/mock.c $(wildcard kmod/core/*.c)
