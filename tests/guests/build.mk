@@ -15,3 +15,10 @@ check-guests: $(guests_programs)
 	$(Q)tests/guests/run-corpus $(O)
 .PHONY: check-guests
 CHECKS += check-guests
+
+$(O)/tests/guests/bench-define: $(call objects,tests/guests/bench-define.c) $(LIBNESTD)
+	$(call link,$(COMMON_LIBS))
+bench-guests: all $(O)/tests/bench-run $(O)/tests/guests/bench-define
+	$(Q)O=$(O) tests/guests/bench
+.PHONY: bench-guests
+BENCHES += bench-guests
