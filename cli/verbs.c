@@ -71,7 +71,7 @@ const struct verb verb_table[] = {
      "standard output. Outside <cpu>, what the profile lists and one element of nestd's in <metadata>, it comes out byte\n"
      "for byte as it went in.",
      CHANGE | OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_EXTENSION) | OPTION_BIT(OPTION_MODE) |
-         OPTION_BIT(OPTION_MODEL) | OPTION_BIT(OPTION_NOW),
+         OPTION_BIT(OPTION_MODEL) | OPTION_BIT(OPTION_PROFILE) | OPTION_BIT(OPTION_NOW),
      1, -1, verb_guest},
 };
 const size_t n_verbs = ELEMENTSOF(verb_table);

@@ -130,7 +130,7 @@ static int check_os(const struct guest_doc *d, char **why) {
 /* What occurs once, and is looked up by us as by libvirt as the first of its name: twice is a trap. */
 static int check_once(const struct guest_doc *d, char **why) {
     static const char *const once[] = {"name", "uuid", "os", "cpu", "metadata", "features", "devices",
-                                       "memoryBacking", "launchSecurity"};
+                                       "launchSecurity"};
     FOREACH_ARRAY(name, once, ELEMENTSOF(once))
         if (xml_count(&d->xml, 0, NULL, *name) > 1)
             return refuse(why, -EINVAL, "the document has more than one <%s>: libvirt would use the first and drop the "

@@ -6,7 +6,7 @@
 #include "guest-xml.h"
 
 /* The parts of a document that a wish may change besides our own element: each occurs at most once. */
-enum guest_region { REGION_CPU, REGION_FEATURES, REGION_MEMORY_BACKING, REGION_IOMMU, _REGION_MAX };
+enum guest_region { REGION_CPU, REGION_FEATURES, _REGION_MAX };
 
 struct guest_edits {
     struct text_splice *splices;

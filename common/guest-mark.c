@@ -5,8 +5,6 @@
 static const char *const regions[_REGION_MAX] = {
     [REGION_CPU] = "cpu",
     [REGION_FEATURES] = "features",
-    [REGION_MEMORY_BACKING] = "memoryBacking",
-    [REGION_IOMMU] = "devices/iommu",
 };
 
 const char *guest_region_path(enum guest_region region) {
@@ -131,8 +129,7 @@ static int read_was(const struct guest_doc *d, uint32_t elem, struct guest_mark 
         return r;
     if ((r = xml_content(&d->xml, elem, &content)) < 0 || (r = base64_decode(content, &was->text)) < 0)
         return r;
-    const char *slash = strrchr(regions[region], '/');
-    return check_element(was->text, slash ? slash + 1 : regions[region]);
+    return check_element(was->text, regions[region]);
 }
 
 static int read_metadata(const struct guest_doc *d, struct guest_mark *m) {

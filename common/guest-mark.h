@@ -4,7 +4,7 @@
  *
  *   <nestd:nested xmlns:nestd='urn:nestd:guest:1' wish='expose' extension='svm' mode='keep' gap='5'>
  *     <nestd:was part='cpu'>PGNwdT4uLi48L2NwdT4=</nestd:was>          the original text, in base64 of UTF-8
- *     <nestd:was part='memoryBacking' absent='3'/>                     was not there; 3 bytes of white space were added
+ *     <nestd:was part='features' absent='3'/>                     was not there; 3 bytes of white space were added
  *   </nestd:nested>
  *
  * metadata='added' (with metadata-gap) or metadata='PG1ldGFkYXRhLz4=' tell what became of <metadata> itself.
@@ -30,7 +30,7 @@ struct guest_mark {
     struct guest_was was[_REGION_MAX];
 };
 
-/* "cpu", "devices/iommu", ... and the element, or XML_NONE. */
+/* "cpu" or "features", children of <domain>, and the element, or XML_NONE. */
 const char *guest_region_path(enum guest_region region);
 uint32_t guest_region(const struct guest_doc *doc, enum guest_region region);
 

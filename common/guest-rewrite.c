@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-cpu.h"
 #include "guest-mark.h"
+#include "guest-profile.h"
 
 const char *guest_action_to_string(enum guest_action a) {
     static const char *const names[] = {[GUEST_EXPOSE] = "expose", [GUEST_HIDE] = "hide", [GUEST_UNDO] = "undo"};
@@ -109,6 +110,8 @@ static int apply(const struct guest_doc *d, const struct guest_wish *w, struct g
     _cleanup_guest_result_ struct guest_result result = {};
 
     int r = guest_cpu_edit(d, w, &e, why);
+    if (r >= 0 && w->action == GUEST_EXPOSE)
+        r = guest_profile_edit(d, w, &e, why);
     if (r < 0)
         return r;
     /* A guest that is exposed already gets the mark as well: it says that somebody chose it. */

@@ -18,7 +18,7 @@ _nestctl() {
         [monitor]=''
         [collect]='--root='
         [audit]='--extension='
-        [guest]='--root= --dry-run --yes --file= --extension= --mode= --model= --now'
+        [guest]='--root= --dry-run --yes --file= --extension= --mode= --model= --profile= --now'
     )
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} option='' verb='' i
 

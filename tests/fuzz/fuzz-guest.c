@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .extension = data[0] & 2 ? EXTENSION_VMX : EXTENSION_SVM,
         .mode = (enum cpu_mode)(data[0] >> 2 & 3),
         .model = models[data[0] >> 4 & 1],
+        .profile = data[0] & 32 ? "hyperv" : NULL,
     };
     struct guest_wish undo = {GUEST_UNDO}, hide = {GUEST_HIDE, wish.extension};
 
