@@ -325,7 +325,7 @@ EOF
     run --separate-stderr nestctl enable -H gone
     assert_equal "$status" 1
     assert_equal "$output" ''
-    [[ $stderr == *'on gone: '* ]] || fail "$stderr"
+    [[ $stderr == *'gone: '* ]] || fail "$stderr"
     export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus
 }
 
