@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* /org/nestd1, org.nestd1.Host. tests/daemon compares what stands here with org.nestd1(5). */
 #include "change.h"
+#include "guest-keeper.h"
 #include "log.h"
 #include "manager.h"
 
@@ -80,6 +81,10 @@ static int method_list_changes(sd_bus_message *message, void *userdata, sd_bus_e
     return ask_worker(userdata, message, work_list_changes, error);
 }
 
+static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+    return ask_worker(userdata, message, work_audit, error);
+}
+
 static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error) {
     return change_begin(userdata, message, CHANGE_ENABLE, false, error);
 }
@@ -120,6 +125,8 @@ static const sd_bus_vtable host_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", description), method_describe,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", checks), method_check,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Audit", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", audit), method_audit,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), method_enable,
                             SD_BUS_VTABLE_UNPRIVILEGED),
