@@ -2,7 +2,7 @@
 # nestvmx: the kernel core. kmod/core is also built for user space, where it is tested.
 
 # The L1 payload and the runner its tests use. The payload is freestanding: no red zone (exceptions), no SSE, no libc.
-payload_src   := $(wildcard common/payload/*.c common/payload/*.S)
+payload_src   := $(filter-out %/bare.S,$(wildcard common/payload/*.c common/payload/*.S))
 payload_obj   := $(patsubst common/payload/%,$(O)/payload/%.o,$(payload_src))
 PAYLOAD_FLAGS := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
                  -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -Wall -Wextra
@@ -22,6 +22,11 @@ $(O)/l1run: tests/vmx/l1run.c common/vmm.c common/vmm.h common/payload/abi.h
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK    $@")
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Icommon $(WARN) -O2 -g -static -pthread tests/vmx/l1run.c common/vmm.c -o $@
+
+# The payload as a kernel of its own: bare.S at 2 MiB above the image, entered there.
+$(O)/bare.elf: $(O)/payload.bin $(O)/payload/bare.S.o
+	$(Q)cd $(O) && $(LD) -r -b binary payload.bin -o payload/image.o
+	$(Q)$(LD) -static --no-warn-rwx-segments -e bare_start -Ttext=0x7f0000 --section-start=.data=0x100000 $(O)/payload/bare.S.o $(O)/payload/image.o -o $@
 
 payload: $(O)/payload.bin $(O)/l1run
 .PHONY: payload

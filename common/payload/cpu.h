@@ -80,6 +80,7 @@ u64 l1_ept_flags(void);
 /* cases.c, faults.c, cost.c */
 void run_cases(void);
 void run_fault_cases(void);
+void run_entry_cases(void);
 void run_plain_costs(void);
 void run_costs(void);
 void run_workload(void);

@@ -76,6 +76,12 @@ void say(const char *f, ...) {
     va_start(ap, f);
     format(line, sizeof(line), f, ap);
     va_end(ap);
+    if (this_cpu()->args->flags & PAYLOAD_BARE) {
+        for (const char *p = line; *p; p++)
+            __asm__ volatile("outb %b0, $0xe9" ::"a"(*p));
+        __asm__ volatile("outb %b0, $0xe9" ::"a"('\n'));
+        return;
+    }
     outl(PAYLOAD_PORT_LINE, (u32)(uintptr_t)line);
 }
 
@@ -158,6 +164,8 @@ void payload_main(struct payload_args *args, struct cpu *c) {
             }
             if (args->flags & PAYLOAD_COSTS)
                 run_costs();
+            if (args->flags & PAYLOAD_ENTRY)
+                run_entry_cases();
             if (args->flags & PAYLOAD_WORKLOAD)
                 run_workload();
             l1_stop();

@@ -163,7 +163,7 @@ static void offer_l1(void)
 	l1[CAP_ENTRY] = l1[CAP_TRUE_ENTRY] | ENTRY_DEFAULT1;
 	l1[CAP_CPU2] = offered_cpu2();
 	l1[CAP_EPT_VPID] = offered_ept_vpid();
-	l1[CAP_MISC] = (hw[CAP_MISC] & (MISC_RATE | MISC_ACT_HLT | MISC_VMWRITE_ALL | 7ull << 25)) |
+	l1[CAP_MISC] = (hw[CAP_MISC] & (MISC_RATE | MISC_ACT_HLT | MISC_VMWRITE_ALL | MISC_INJECT_LEN0 | 7ull << 25)) |
 		       ((u64)(MISC_CR3_TARGETS(hw[CAP_MISC]) < 4 ? MISC_CR3_TARGETS(hw[CAP_MISC]) : 4) << 16);
 	if (nv_params.nested_ept && nv_params.unrestricted)
 		l1[CAP_MISC] |= MISC_STORE_LMA;

@@ -57,7 +57,8 @@ C_EVENT(inject_vector_mtf, "27.2.1.3", type != EV_OTHER || vector == 0)
 C_EVENT(inject_error_code, "27.2.1.3", !!(info & INFO_ERR) == error_code_due(v, type, vector))
 C_EVENT(inject_reserved, "27.2.1.3", !(info & INFO_RESERVED))
 C_EVENT(inject_error_code_high, "27.2.1.3", !(info & INFO_ERR) || !(V(ENTRY_EXC_ERR) & 0xffff0000u))
-C_EVENT(inject_length, "27.2.1.3", (type != EV_SW_INT && type != EV_PRIV_SW && type != EV_SW_EXC) || (V(ENTRY_INSN_LEN) - 1 < 15))
+C_EVENT(inject_length, "27.2.1.3", (type != EV_SW_INT && type != EV_PRIV_SW && type != EV_SW_EXC) || V(ENTRY_INSN_LEN) - 1 < 15 ||
+			(!V(ENTRY_INSN_LEN) && (cap(CAP_MISC) & MISC_INJECT_LEN0)))
 #endif
 
 #ifdef C_HOST
