@@ -303,6 +303,18 @@ static void test_changed_by_others(void **state) {
     assert_int_equal(guest_rewrite(taken, strlen(taken), &expose, &i, NULL), 0);
     assert_int_equal(nest(&i), NEST_CONFIGURED);
 
+    /* They have moved what nestd made: undo takes its own white space, neither more nor what is not there. */
+    const char *bare = DOMAIN("  <devices/>\n");
+    _cleanup_free_ char *made = expose_as(bare, CPU_KEEP, NULL, &len);
+    _cleanup_free_ char *closer = replace(made, "\n  <cpu mode=", "<cpu mode=");
+    _cleanup_free_ char *farther = replace(made, "\n  <cpu mode=", "\n\n\n  <cpu mode=");
+    _cleanup_free_ char *blank = replace(bare, "</os>", "</os>\n\n");
+    _cleanup_guest_result_ struct guest_result j = {}, k = {};
+    assert_int_equal(guest_rewrite(closer, strlen(closer), &undo, &j, NULL), 0);
+    assert_string_equal(j.text, bare);
+    assert_int_equal(guest_rewrite(farther, strlen(farther), &undo, &k, NULL), 0);
+    assert_string_equal(k.text, blank);
+
     /* They have put something beside our mark: <metadata> stays for it. */
     _cleanup_free_ char *beside = replace(exposed, "</metadata>", "<x:y xmlns:x='urn:x'/></metadata>");
     _cleanup_guest_result_ struct guest_result h = {};
