@@ -273,7 +273,8 @@ bool nv_check_guest(struct nv_vcpu *v, u32 groups, struct nv_check_result *r)
 {
 	u32 mode = seg_mode(v);
 
-	if (!check_hot(v, r))
+	/* What L1 left as the last exit had saved it was the CPU's own state: it holds. */
+	if ((groups || mode != v->n->seg_mode) && !check_hot(v, r))
 		return false;
 	if ((groups & NV_G_SEG) || mode != v->n->seg_mode) {
 		nv_sync_seg12(v);

@@ -315,7 +315,11 @@ static void set_windows(struct nv_vcpu *v)
 {
 	struct nv_events *ev = &v->n->ev;
 	struct nv_vmcs *m = v->cur;
-	u64 ctl = m->val[F_CPU_CTL], base = v->in_l2 ? V(CPU_CTL) & (CPU_INTR_WINDOW | CPU_NMI_WINDOW) : 0;
+	u64 ctl = m->val[F_CPU_CTL], base;
+
+	if (!v->in_l2 && !ev->irq && !ev->nmi && !v->want_irq_window && !(ctl & (CPU_INTR_WINDOW | CPU_NMI_WINDOW)))
+		return;
+	base = v->in_l2 ? V(CPU_CTL) & (CPU_INTR_WINDOW | CPU_NMI_WINDOW) : 0;
 
 	if ((ev->irq || v->want_irq_window) && !irq_exits(v))
 		base |= CPU_INTR_WINDOW;

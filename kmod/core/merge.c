@@ -280,6 +280,18 @@ static void flush_for_entry(struct nv_vcpu *v)
 	}
 }
 
+static void merge_hot(struct nv_vcpu *v)
+{
+	struct nv_vmcs *m = &v->vmcs02;
+
+	merge_cr(v);
+	nv_put(m, F_GUEST_RIP, V(GUEST_RIP));
+	nv_put(m, F_GUEST_RSP, V(GUEST_RSP));
+	nv_put(m, F_GUEST_RFLAGS, V(GUEST_RFLAGS));
+	nv_put(m, F_GUEST_INTERRUPTIBILITY, V(GUEST_INTERRUPTIBILITY));
+	nv_put(m, F_GUEST_PENDING_DBG, V(GUEST_PENDING_DBG));
+}
+
 void nv_merge02(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
@@ -291,16 +303,13 @@ void nv_merge02(struct nv_vcpu *v)
 		nv_merge_controls(v);
 	merge_optional(v);
 	merge_paging(v);
-	merge_cr(v);
 	load_pdptes(v);
 	nv_put(m, F_ENTRY_CTL, nv_caps.entry | (V(ENTRY_CTL) & ENTRY_IA32E));
 	nv_put(m, F_GUEST_EFER, entry_efer(v));
-	nv_put(m, F_GUEST_RIP, V(GUEST_RIP));
-	nv_put(m, F_GUEST_RSP, V(GUEST_RSP));
-	nv_put(m, F_GUEST_RFLAGS, V(GUEST_RFLAGS));
-	nv_put(m, F_GUEST_INTERRUPTIBILITY, V(GUEST_INTERRUPTIBILITY));
 	nv_put(m, F_GUEST_ACTIVITY, V(GUEST_ACTIVITY));
-	nv_put(m, F_GUEST_PENDING_DBG, V(GUEST_PENDING_DBG));
+	/* Where L1 wrote nothing vmcs02 still holds what its own last exit saved. */
+	if (n->dirty12)
+		merge_hot(v);
 	if (cpu2_12(v, CPU2_VID))
 		nv_put(m, F_GUEST_INTR_STATUS, V(GUEST_INTR_STATUS));
 	if (nv_bit(m->valid, F_MSR_BITMAP) && (m->val[F_CPU_CTL] & CPU_MSR_BITMAPS))

@@ -185,38 +185,63 @@ bool nv_l1_wants(struct nv_vcpu *v, u32 reason)
 /* ---- the exit ---- */
 
 /* Guest state that L1 is likely to look at, and the CR bits each of the three owners has (28.3.1). */
-void nv_save_l2_state(struct nv_vcpu *v)
+#define SAVED(f) (direct ? (m->val[F_##f] = mach_vmread(ENC_##f)) : nv_get(m, F_##f))
+#define SAVE(f) (V(f) = SAVED(f))
+#define SAVED_WORD0 \
+	(NV_BIT(F_GUEST_RIP) | NV_BIT(F_GUEST_RSP) | NV_BIT(F_GUEST_RFLAGS) | NV_BIT(F_GUEST_INTERRUPTIBILITY) | NV_BIT(F_GUEST_PENDING_DBG) | \
+	 NV_BIT(F_GUEST_CS_AR) | NV_BIT(F_GUEST_SS_AR) | NV_BIT(F_GUEST_CS_BASE) | NV_BIT(F_GUEST_CR0) | NV_BIT(F_GUEST_CR3) | \
+	 NV_BIT(F_GUEST_CR4) | NV_BIT(F_GUEST_EFER) | NV_BIT(F_GUEST_ACTIVITY))
+_Static_assert(F_GUEST_EFER < 64 && F_GUEST_CS_BASE < 64, "SAVED_WORD0");
+
+/* direct: nothing waits to be written to vmcs02, so all of it can be read from the CPU without asking what is known already. */
+static inline __attribute__((always_inline)) void save_l2_state(struct nv_vcpu *v, bool direct)
 {
 	struct nv_vmcs *m = &v->vmcs02;
 	u64 hw, efer;
 
-	V(GUEST_RIP) = nv_get(m, F_GUEST_RIP);
-	V(GUEST_RSP) = nv_get(m, F_GUEST_RSP);
-	V(GUEST_RFLAGS) = nv_get(m, F_GUEST_RFLAGS);
-	V(GUEST_INTERRUPTIBILITY) = nv_get(m, F_GUEST_INTERRUPTIBILITY);
-	V(GUEST_ACTIVITY) = v->hlt ? ACT_HLT : nv_get(m, F_GUEST_ACTIVITY);
-	V(GUEST_PENDING_DBG) = nv_get(m, F_GUEST_PENDING_DBG);
-	V(GUEST_CS_AR) = nv_get(m, F_GUEST_CS_AR);
-	V(GUEST_SS_AR) = nv_get(m, F_GUEST_SS_AR);
-	V(GUEST_CS_BASE) = nv_get(m, F_GUEST_CS_BASE);
-	V(GUEST_CR3) = nv_params.ept ? nv_get(m, F_GUEST_CR3) : v->n->cr3[NV_L2];
-	hw = nv_get(m, F_GUEST_CR0);
+	SAVE(GUEST_RIP);
+	SAVE(GUEST_RSP);
+	SAVE(GUEST_RFLAGS);
+	SAVE(GUEST_INTERRUPTIBILITY);
+	SAVE(GUEST_ACTIVITY);
+	if (v->hlt)
+		V(GUEST_ACTIVITY) = ACT_HLT;
+	SAVE(GUEST_PENDING_DBG);
+	SAVE(GUEST_CS_AR);
+	SAVE(GUEST_SS_AR);
+	SAVE(GUEST_CS_BASE);
+	SAVE(GUEST_CR3);
+	if (!nv_params.ept)
+		V(GUEST_CR3) = v->n->cr3[NV_L2];
+	hw = SAVED(GUEST_CR0);
 	V(GUEST_CR0) = (hw & ~nv_get(m, F_CR0_MASK)) | (V(GUEST_CR0) & V(CR0_MASK)) |
 		       (nv_get(m, F_CR0_SHADOW) & v->cr0_mask01 & ~V(CR0_MASK));
-	hw = nv_get(m, F_GUEST_CR4);
+	hw = SAVED(GUEST_CR4);
 	V(GUEST_CR4) = (hw & ~nv_get(m, F_CR4_MASK)) | (V(GUEST_CR4) & V(CR4_MASK)) |
 		       (nv_get(m, F_CR4_SHADOW) & v->cr4_mask01 & ~V(CR4_MASK));
-	efer = nv_get(m, F_GUEST_EFER);
+	efer = SAVED(GUEST_EFER);
 	if (V(EXIT_CTL) & EXIT_SAVE_EFER)
 		V(GUEST_EFER) = efer;
 	V(ENTRY_CTL) = (V(ENTRY_CTL) & ~ENTRY_IA32E) | (efer & EF_LMA ? ENTRY_IA32E : 0);
 	if (cpu2_12(v, CPU2_VID))
 		V(GUEST_INTR_STATUS) = nv_get(m, F_GUEST_INTR_STATUS);
+	if (direct)
+		m->valid[0] |= SAVED_WORD0;
 }
 
 u32 nv_timer_left(struct nv_vcpu *v)
 {
 	return v->n->timer_forced ? v->n->timer_left : (u32)nv_get(&v->vmcs02, F_PREEMPT_TIMER);
+}
+
+void nv_save_l2_state(struct nv_vcpu *v)
+{
+	struct nv_vmcs *m = &v->vmcs02;
+
+	if (v->cur == m && !(m->dirty[0] & SAVED_WORD0))
+		save_l2_state(v, true);
+	else
+		save_l2_state(v, false);
 }
 
 static void save_l2(struct nv_vcpu *v)

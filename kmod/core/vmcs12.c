@@ -106,27 +106,50 @@ void nv_shadow_to_12(struct nv_vcpu *v, struct nv_vmcs *then)
 		mach_vmcs_load(v, then);
 }
 
-void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then)
+/* The first time for a vmcs12: all of it. */
+static void fill_shadow(struct nv_vcpu *v)
 {
 	struct nv_vmcs *s = &v->shadow;
 	const u64 *val = v->n->val12;
-	u64 any = 0;
-	unsigned int w;
 
-	if (!v->n->shadow_used)
-		return;
 #define NV_F(name_, enc_, group_, shadow_, needs_) \
 	if (SHADOWED(shadow_, needs_, NV_S_RW) || SHADOWED(shadow_, needs_, NV_S_RO)) \
 		nv_put(s, F_##name_, val[F_##name_]);
 #include "vmcs_fields.h"
 #undef NV_F
-	for (w = 0; w < NV_FWORDS; w++)
-		any |= s->dirty[w];
-	if (!any)
-		return;
 	mach_vmcs_load(v, s);
 	nv_vmcs_flush(s);
-	mach_vmcs_clear(v, s);
+}
+
+/* After that every shadowed field is valid: one that did not change costs a comparison. */
+static bool update_shadow(struct nv_vcpu *v)
+{
+	u64 *sh = v->shadow.val;
+	const u64 *val = v->n->val12;
+	bool loaded = false;
+
+#define NV_F(name_, enc_, group_, shadow_, needs_) \
+	if ((SHADOWED(shadow_, needs_, NV_S_RW) || SHADOWED(shadow_, needs_, NV_S_RO)) && sh[F_##name_] != val[F_##name_]) { \
+		if (!loaded) \
+			mach_vmcs_load(v, &v->shadow); \
+		loaded = true; \
+		sh[F_##name_] = val[F_##name_]; \
+		mach_vmwrite(enc_, val[F_##name_]); \
+	}
+#include "vmcs_fields.h"
+#undef NV_F
+	return loaded;
+}
+
+void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then)
+{
+	if (!v->n->shadow_used)
+		return;
+	if (!nv_bit(v->shadow.valid, F_GUEST_RIP))
+		fill_shadow(v);
+	else if (!update_shadow(v))
+		return;
+	mach_vmcs_clear(v, &v->shadow);
 	if (then)
 		mach_vmcs_load(v, then);
 }

@@ -6,7 +6,9 @@ mount -t debugfs none /sys/kernel/debug 2>/dev/null
 
 i=0
 while [ $i -lt "$loads" ]; do
-    insmod /nestvmx.ko && /l1run /dev/nestvmx /payload.bin 4 1 >/dev/null && /sbin/rmmod nestvmx || break
+    if ! insmod /nestvmx.ko || ! /l1run /dev/nestvmx /payload.bin 4 1 >/dev/null || ! /sbin/rmmod nestvmx; then
+        break
+    fi
     i=$((i + 1))
 done
 echo "loads $i"
