@@ -379,14 +379,15 @@ static const u64 skylake[] = {
 static const struct nv_params all_on = { .ept = true, .nested_ept = true, .shadow_vmcs = true, .vpid = true, .apicv = true,
 					 .unrestricted = true };
 
+static u8 ram[MOCK_RAM] __attribute__((aligned(4096)));
+
 void mock_reset(void)
 {
-	free(M.ram);
 	memset(&M, 0, sizeof(M));
 	memset(hw, 0, sizeof(hw));
 	current_ = NULL;
-	M.ram = calloc(1, MOCK_RAM);
-	MOCK_CHECK(M.ram);
+	memset(ram, 0, sizeof(ram));
+	M.ram = ram;
 	for (unsigned int i = 0; i < NV_ARRAY_SIZE(skylake); i++)
 		M.msr[(M_VMX_BASIC + i) & 0xfff] = skylake[i];
 	nv_params = all_on;
@@ -496,6 +497,7 @@ int mock_enter(void)
 {
 	int r = nv_prepare_entry(&M.v);
 
+	M.entered = r == NV_RESUME;
 	if (r != NV_RESUME)
 		return r;
 	M.in_commit = true; /* the only place where the CPU is the one that enters */
@@ -510,6 +512,7 @@ int mock_exit(u32 reason, u64 qual)
 {
 	int r;
 
+	M.entered = false;
 	mock_hw(F_EXIT_REASON, reason);
 	mock_hw(F_EXIT_QUAL, qual);
 	if (reason != XR_EXC_NMI)

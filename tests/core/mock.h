@@ -35,7 +35,7 @@ struct mock {
 	u64 guest_msr[8];
 	u64 dr[8];
 	void (*on_read)(u64 gpa, u32 len); /* called at every read of L1's memory, to change it between two reads */
-	bool in_commit;
+	bool in_commit, entered; /* the guest runs: exits can come */
 };
 extern struct mock M;
 

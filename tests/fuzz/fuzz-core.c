@@ -118,6 +118,11 @@ static int run(void)
 	u64 a;
 	int f;
 
+	if (!M.entered) {
+		/* It waits in HLT, or for user space: an event, and another try. */
+		nv_queue_nmi(&M.v);
+		return mock_enter();
+	}
 	switch (byte() % 16) {
 	case 0:
 	case 1: /* any VMX instruction by L1 */
@@ -187,6 +192,7 @@ static int run(void)
 	}
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int r = 0;
