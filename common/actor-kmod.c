@@ -27,12 +27,14 @@ static void say_nothing(void *data, int priority, const char *file, int line, co
                         va_list args) {
 }
 
-static int open_module(const char *name, struct handle *h) {
+/* CONFIGURED: with modprobe.d's options, blacklists and aliases. */
+static int open_module(const char *name, bool configured, struct handle *h) {
+    static const char *const no_paths[] = {NULL};
     int r = libkmod_load(&h->lib);
 
     if (r < 0)
         return r;
-    if (!(h->ctx = h->lib->kmod_new(NULL, NULL)))
+    if (!(h->ctx = h->lib->kmod_new(NULL, configured ? NULL : no_paths)))
         return -ENOMEM;
     h->lib->kmod_set_log_fn(h->ctx, say_nothing, NULL);
     r = h->lib->kmod_module_new_from_name(h->ctx, name, &h->mod);
@@ -82,13 +84,14 @@ static char *kmsg_about(int fd, const char *module) {
     return found;
 }
 
-int actor_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message) {
+int actor_module_load(const struct sysroot *root, const char *module, const char *options, bool alone,
+                      char **ret_message) {
     _cleanup_(handle_done) struct handle h = {};
     _cleanup_close_ int log = -EBADF;
     int r;
 
     *ret_message = NULL;
-    if ((r = open_module(module, &h)) < 0)
+    if ((r = open_module(module, !alone, &h)) < 0)
         return r;
     if (h.lib->kmod_module_get_install_commands(h.mod)) {
         *ret_message = text_format("an \"install\" line in modprobe.d replaces the loading of %s; remove it", module);
@@ -104,7 +107,7 @@ int actor_module_load(const struct sysroot *root, const char *module, const char
 
 int actor_module_unload(const struct sysroot *root, const char *module) {
     _cleanup_(handle_done) struct handle h = {};
-    int r = open_module(module, &h);
+    int r = open_module(module, true, &h);
 
     if (r < 0)
         return r;

@@ -10,9 +10,11 @@ bool actor_may_change(const struct sysroot *root);
 /* actor-kmod.c
  * Loads MODULE and what it depends on, as modprobe would, OPTIONS after those of /etc/modprobe.d so that they win
  * (libkmod, kmod_module_probe_insert_module). Never forced. -EEXIST: it is loaded already. -EPERM: an "install" line of
- * modprobe.d says that something else is to be run. On failure *RET_MESSAGE is what the kernel's log says about it, one
+ * modprobe.d says that something else is to be run. ALONE: with OPTIONS and
+ * nothing of modprobe.d, which may hold a line that the module does not take. On failure *RET_MESSAGE is what the kernel's log says about it, one
  * line, or NULL; the caller frees it. */
-int actor_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message);
+int actor_module_load(const struct sysroot *root, const char *module, const char *options, bool alone,
+                      char **ret_message);
 /* -EBUSY: in use. -ENOENT: not loaded. Never forced, never waits. */
 int actor_module_unload(const struct sysroot *root, const char *module);
 /* Writes /sys/module/MODULE/parameters/NAME. */

@@ -93,13 +93,13 @@ static int unload(const struct sysroot *root, const char *module, struct failure
                                                 "%s could not be unloaded: %s", module, strerror(-r)));
 }
 
-static int load(const struct sysroot *root, const char *module, const char *options, struct failure *f) {
+static int load(const struct sysroot *root, const char *module, const char *options, bool alone, struct failure *f) {
     _cleanup_free_ char *name = NULL, *value = NULL, *message = NULL;
     int r;
 
     for (unsigned i = 0; i < ATTEMPTS; i++) {
         free(TAKE_PTR(message));
-        r = actor_module_load(root, module, options, &message);
+        r = actor_module_load(root, module, options, alone, &message);
         if (r != -EEXIST)
             break;
         /* Somebody was faster (udev, or a guest manager): good if it has the right values, otherwise once more. */
@@ -186,7 +186,7 @@ static int make_step(const struct sysroot *root, struct entry *e, const struct s
     case STEP_UNLOAD_MODULE:
         return unload(root, s->target, f);
     case STEP_LOAD_MODULE:
-        return load(root, s->target, s->after, f);
+        return load(root, s->target, s->after, false, f);
     case STEP_SETTLE:
         return settle(root, steps_find(e->steps, e->n_steps, STEP_LOAD_MODULE) ? s->target : NULL, s->before, f);
     case STEP_REFRESH_LIBVIRT:
@@ -296,9 +296,11 @@ static int restore_module(const struct sysroot *root, const char *module, const 
             return r;
     } else if (!options)
         return 0;
-    if (options && (r = load(root, module, options, f)) < 0)
-        return r;
-    return 1;
+    /* A line that somebody else wrote into modprobe.d since the module was loaded must not keep it from coming back:
+     * OPTIONS holds all the values it had. */
+    if (options && (r = load(root, module, options, false, f)) < 0 && r != -ENOMEM)
+        r = load(root, module, options, true, f);
+    return r < 0 ? r : 1;
 }
 
 static bool journal_is_gone(const struct sysroot *root, unsigned id) {

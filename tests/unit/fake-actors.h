@@ -10,8 +10,9 @@ bool actor_may_change(const struct sysroot *root) {
     return fake_may_change(root);
 }
 
-int actor_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message) {
-    return fake_module_load(root, module, options, ret_message);
+int actor_module_load(const struct sysroot *root, const char *module, const char *options, bool alone,
+                      char **ret_message) {
+    return fake_module_load(root, module, options, alone, ret_message);
 }
 
 int actor_module_unload(const struct sysroot *root, const char *module) {

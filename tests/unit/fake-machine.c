@@ -164,7 +164,7 @@ static void derive(struct fake_machine *m, struct params *p) {
             assert(params_set(p, k->name, "N") >= 0);
 }
 
-static int load(const struct sysroot *root, const char *options, char **ret_message) {
+static int load(const struct sysroot *root, const char *options, bool alone, char **ret_message) {
     struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
     _cleanup_free_ char *new = full(m.dir, "/fake/new"), *module = full(m.dir, MODULE);
     _cleanup_params_ struct params p = {};
@@ -174,7 +174,7 @@ static int load(const struct sysroot *root, const char *options, char **ret_mess
         return -EEXIST;
     FOREACH_ARRAY(k, parameters, ELEMENTSOF(parameters))
         assert(params_set(&p, k->name, k->value) >= 0);
-    if ((r = take_files(root, &p, ret_message)) < 0 || (r = take_options(&p, options, ret_message)) < 0)
+    if ((!alone && (r = take_files(root, &p, ret_message)) < 0) || (r = take_options(&p, options, ret_message)) < 0)
         return r;
     derive(&m, &p);
     remove_tree(m.dir, "/fake/new");
@@ -192,13 +192,13 @@ bool fake_may_change(const struct sysroot *root) {
     return true;
 }
 
-int fake_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message) {
+int fake_module_load(const struct sysroot *root, const char *module, const char *options, bool alone, char **ret_message) {
     int r = -before(FAKE_LOAD);
 
     *ret_message = NULL;
     assert(streq(module, "kvm_intel"));
     if (r == 0)
-        r = load(root, options, ret_message);
+        r = load(root, options, alone, ret_message);
     fake_after();
     return r;
 }
@@ -313,7 +313,7 @@ void fake_boot(struct fake_machine *m) {
     _cleanup_free_ char *message = NULL;
 
     remove_tree(m->dir, MODULE);
-    assert(load(m->root, "", &message) == 0);
+    assert(load(m->root, "", false, &message) == 0);
     fake_put(m, "/fake/kvm", "0660 0 104\n", 0644);
 }
 

@@ -51,7 +51,7 @@ extern void (*fake_hook)(enum fake_kind kind); /* called before each; NULL: noth
 
 /* The other side of actor.h; tests/unit/fake-actors.h puts it there. */
 bool fake_may_change(const struct sysroot *root);
-int fake_module_load(const struct sysroot *root, const char *module, const char *options, char **ret_message);
+int fake_module_load(const struct sysroot *root, const char *module, const char *options, bool alone, char **ret_message);
 int fake_module_unload(const struct sysroot *root, const char *module);
 int fake_parameter_set(const struct sysroot *root, const char *module, const char *name, const char *value);
 int fake_settle(const struct sysroot *root, const char *path, unsigned msec);
