@@ -6,7 +6,7 @@ core_tests := $(patsubst tests/core/%.c,$(O)/tests/core-%,$(wildcard tests/core/
 CORE_COVERAGE := 90
 
 # The core's files include nothing of ours; the mock's names are its own.
-$(core_tests): $(O)/tests/core-%: $(O)/obj/tests/core/%.o $(O)/obj/tests/core/mock.o $(core_obj)
+$(core_tests): $(O)/tests/core-%: $(O)/obj/tests/core/%.o $(O)/obj/tests/core/mock.o $(O)/obj/tests/core/mock-l2.o $(core_obj)
 	$(call link,$(shell pkg-config --libs cmocka))
 .SECONDARY: $(call objects,$(wildcard tests/core/*.c))
 
@@ -27,5 +27,11 @@ core-coverage:
 	$(Q)+$(MAKE) --no-print-directory O=$(O)/cov CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage HARDEN= core-tests >$(O)/cov.log 2>&1 || { cat $(O)/cov.log; exit 1; }
 	$(Q)tests/core/coverage $(O)/cov/obj/kmod/core $(CORE_COVERAGE)
 
-# tests/fuzz/fuzz-core.c
-fuzz_sources_core := tests/core/mock.c $(wildcard kmod/core/*.c)
+# tests/fuzz/fuzz-core.c and the like
+fuzz_mock := tests/core/mock.c tests/core/mock-l2.c $(wildcard kmod/core/*.c)
+fuzz_sources_core := tests/fuzz/nested.c $(fuzz_mock)
+fuzz_sources_ept12 := tests/fuzz/nested.c $(fuzz_mock)
+fuzz_sources_vmcs12 := tests/fuzz/nested.c $(fuzz_mock)
+fuzz_seconds_core := 60
+fuzz_seconds_ept12 := 60
+fuzz_seconds_vmcs12 := 60

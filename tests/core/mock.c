@@ -84,8 +84,6 @@ u64 mock_hw_get(enum nv_field f)
 
 /* ---- TLB ---- */
 
-#define EPTP_ADDR 0x000ffffffffff000ull
-
 void mach_invept(u64 type, u64 eptp)
 {
 	MOCK_CHECK(M.in_commit && (type == 1 || type == 2));
@@ -106,6 +104,11 @@ void mach_invvpid(u64 type, u16 vpid, u64 gva)
 }
 
 /* ---- L1's memory ---- */
+
+static void wrote(u64 gpa)
+{
+	M.wrote[gpa / 4096] = ++M.serial;
+}
 
 static bool in_ram(u64 gpa, u32 len)
 {
@@ -133,6 +136,7 @@ int mach_write_guest(struct nv_vm *vm, u64 gpa, const void *buf, u32 len)
 	if (!in_ram(gpa, len) || M.rom[gpa / 4096])
 		return -EFAULT;
 	memcpy(M.ram + gpa, buf, len);
+	wrote(gpa);
 	return 0;
 }
 
@@ -148,6 +152,8 @@ int mach_cmpxchg_guest(struct nv_vm *vm, u64 gpa, u64 old, u64 new_, u32 size)
 	if (cur != old)
 		return 1;
 	memcpy(M.ram + gpa, &new_, size);
+	if ((old ^ new_) & ~(EPT_A | EPT_D)) /* flags of EPT12 change no translation */
+		wrote(gpa);
 	return 0;
 }
 
@@ -174,8 +180,6 @@ void mach_unmap_page(struct nv_vm *vm, struct nv_map *map)
 	map->va = NULL;
 }
 
-/* Host memory behind L1's page: far from gpa, so that one is not taken for the other. */
-#define HPA_BASE 0x800000000ull
 u64 mock_hpa(u64 l1_gpa)
 {
 	return HPA_BASE + l1_gpa;
@@ -495,7 +499,7 @@ static void entry_rules(void)
 
 int mock_enter(void)
 {
-	int r = nv_prepare_entry(&M.v);
+	int r = M.ret = nv_prepare_entry(&M.v);
 
 	M.entered = r == NV_RESUME;
 	if (r != NV_RESUME)
@@ -505,6 +509,10 @@ int mock_enter(void)
 	M.in_commit = false;
 	entry_rules();
 	M.v.cur->launched = true;
+	if (M.v.in_l2)
+		M.entry02 = M.entry02 ? M.entry02 : ++M.serial;
+	else
+		M.entry02 = 0;
 	return NV_RESUME;
 }
 
@@ -519,7 +527,7 @@ int mock_exit(u32 reason, u64 qual)
 		mock_hw(F_EXIT_INTR_INFO, 0);
 	mock_hw(F_ENTRY_INTR_INFO, mock_hw_get(F_ENTRY_INTR_INFO) & ~0x80000000ull);
 	(void)nv_exit_begin(&M.v);
-	r = nv_handle_exit(&M.v, false);
+	r = M.ret = nv_handle_exit(&M.v, false);
 	/* The information of one exit is not that of the next. */
 	if (current_)
 		mock_hw(F_IDT_INFO, 0);
@@ -532,6 +540,7 @@ void mock_write(u64 gpa, u64 val)
 {
 	MOCK_CHECK(gpa + 8 <= MOCK_RAM);
 	memcpy(M.ram + gpa, &val, 8);
+	wrote(gpa);
 }
 
 u64 mock_read(u64 gpa)
@@ -700,104 +709,4 @@ bool mock_resume(void)
 {
 	mock_vmx(XR_VMRESUME, 0);
 	return M.v.in_l2;
-}
-
-/* ---- L2's memory ---- */
-
-/* Walks the tables the CPU would walk. False: violation. */
-static bool hw_walk(u64 eptp, u64 gpa, u32 access, u64 *hpa, u32 *perm)
-{
-	u64 *table = mach_va(eptp & EPTP_ADDR);
-
-	*perm = 7;
-	for (int level = 4;; level--) {
-		u64 e = table[gpa >> (12 + 9 * (level - 1)) & 511];
-
-		if (!(e & 7))
-			return false;
-		*perm &= e & 7;
-		if (level == 1 || (e & EPT_LARGE)) {
-			u64 size = 1ull << (12 + 9 * (level - 1));
-
-			*hpa = (e & EPTP_ADDR & ~(size - 1)) | (gpa & (size - 1));
-			return !(access & ~*perm);
-		}
-		table = mach_va(e & EPTP_ADDR);
-	}
-}
-
-u64 mock_l2_access(u64 gpa, u32 access)
-{
-	for (int tries = 0; tries < 4; tries++) {
-		u64 eptp = mock_hw_get(F_EPTP), hpa = 0;
-		u16 vpid = (u16)mock_hw_get(F_VPID);
-		struct mock_tlb *slot = NULL;
-		u32 perm;
-
-		if (!M.v.in_l2)
-			return 0;
-		for (int i = 0; i < MOCK_TLB; i++) {
-			struct mock_tlb *t = &M.tlb[i];
-
-			if (!t->used)
-				slot = slot ? slot : t;
-			else if (t->vpid == vpid && t->eptp == eptp && t->gpa == (gpa & ~4095ull) && !(access & ~t->perm))
-				return t->hpa | (gpa & 4095);
-		}
-		if (hw_walk(eptp, gpa, access, &hpa, &perm)) {
-			slot = slot ? slot : &M.tlb[gpa >> 12 & (MOCK_TLB - 1)];
-			*slot = (struct mock_tlb){ true, vpid, eptp, gpa & ~4095ull, hpa & ~4095ull, perm };
-			return hpa;
-		}
-		/* A violation drops what the TLB has for that address (29.4.3.1). */
-		for (int i = 0; i < MOCK_TLB; i++)
-			if (M.tlb[i].eptp == eptp && M.tlb[i].gpa == (gpa & ~4095ull))
-				M.tlb[i].used = false;
-		mock_hw(F_GUEST_PHYS, gpa);
-		mock_hw(F_GUEST_LINEAR, gpa);
-		if (mock_exit(XR_EPT_VIOLATION, access | EPTQ_LINEAR | EPTQ_FINAL) != NV_RESUME)
-			return 0;
-	}
-	return 0;
-}
-
-/* ---- invariants ---- */
-
-static void check_table(u64 *table, int level, u64 *count)
-{
-	for (int i = 0; i < 512; i++) {
-		u64 e = table[i], a = e & EPTP_ADDR;
-
-		if (!(e & 7))
-			continue;
-		if (level == 1 || (e & EPT_LARGE)) {
-			u64 gpa = a - HPA_BASE;
-
-			/* Nothing but pages L1 has, and none that the host took away. */
-			MOCK_CHECK(gpa < MOCK_RAM && !M.gone[gpa / 4096]);
-			MOCK_CHECK(!(e & EPT_W) || !M.rom[gpa / 4096]);
-			continue;
-		}
-		(*count)++;
-		check_table(mach_va(a), level - 1, count);
-	}
-}
-
-void mock_invariants(void)
-{
-	u64 count = 0;
-
-	if (!M.v.n)
-		return;
-	MOCK_CHECK(!M.locked);
-	if (nv_params.ept)
-		check_table(M.vm.ept01->top, 4, &count);
-	for (int i = 0; i < NV_NEPT02; i++)
-		if (M.v.mmu->ept02[i].top)
-			check_table(M.v.mmu->ept02[i].top, 4, &count);
-	for (int i = 0; i < 2; i++)
-		if (M.v.mmu->shadow[i].top)
-			check_table(M.v.mmu->shadow[i].top, 4, &count);
-	/* Every table is reached once: none is shared, none is lost (bug class 15). */
-	MOCK_CHECK(count == M.vm.stats.table_pages);
 }

@@ -10,12 +10,17 @@
 #define MOCK_RAM (4ull << 20) /* at gpa 0 */
 #define MOCK_MMIO 0xfee00000ull
 #define MOCK_TLB 64
+#define EPTP_ADDR 0x000ffffffffff000ull
+/* Host memory behind L1's page: far from gpa, so that one is not taken for the other. */
+#define HPA_BASE 0x800000000ull
 
 struct mock_tlb {
 	bool used;
 	u16 vpid;
 	u64 eptp, gpa, hpa;
 	u32 perm;
+	u16 owner; /* VPID that L1 gave L2, 0: none */
+	u32 born; /* M.serial then */
 };
 
 struct mock {
@@ -26,6 +31,8 @@ struct mock {
 	bool gone[MOCK_RAM / 4096]; /* taken away by the host */
 	bool rom[MOCK_RAM / 4096];
 	u64 msr[0x3000]; /* VMX capability MSRs by low bits */
+	u32 wrote[MOCK_RAM / 4096], serial; /* when L1's page was last written, by whom ever; a clock of events */
+	u32 entry02; /* when L2 was entered, 0: L1 runs */
 	u64 tsc, seq;
 	bool locked, notifier_active;
 	long pages, allocs; /* live */
@@ -35,6 +42,7 @@ struct mock {
 	u64 guest_msr[8];
 	u64 dr[8];
 	void (*on_read)(u64 gpa, u32 len); /* called at every read of L1's memory, to change it between two reads */
+	int ret; /* of the last nv_handle_exit or nv_prepare_entry */
 	bool in_commit, entered; /* the guest runs: exits can come */
 };
 extern struct mock M;

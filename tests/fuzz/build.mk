@@ -4,7 +4,7 @@
 # fuzz_sources_NAME (optional, in any fragment) names more sources to link; fuzz_flags_NAME more libFuzzer flags.
 #
 #   make fuzz FUZZ_SECONDS=3600     each for an hour; what it finds is kept in build/fuzz/found/
-FUZZ_SECONDS ?= 10
+# Without FUZZ_SECONDS: fuzz_seconds_NAME (optional, in any fragment), or 10.
 fuzz_names   := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SAN     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -16,14 +16,14 @@ $(addprefix $(O)/fuzz-,$(fuzz_names)):
 
 fuzz check-fuzz:
 	$(Q)+$(MAKE) --no-print-directory -j$(shell nproc) O=$(O)/fuzz CC=clang SAN=1 SANFLAGS='$(FUZZ_SAN)' fuzz-programs
-	$(Q)mkdir -p $(O)/fuzz/found; failed=0; n=0; for i in $(fuzz_names); do \
-	    n=$$((n + 1)); mkdir -p $(O)/fuzz/corpus/$$i; \
-	    set -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
+	$(Q)mkdir -p $(O)/fuzz/found; failed=0; n=0; for j in $(foreach n,$(fuzz_names),$n:$(or $(FUZZ_SECONDS),$(fuzz_seconds_$n),10)); do \
+	    i=$${j%:*} t=$${j#*:} n=$$((n + 1)); mkdir -p $(O)/fuzz/corpus/$$i; \
+	    set -- -max_total_time=$$t -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
 	        -artifact_prefix=$(O)/fuzz/found/$$i-; \
 	    [ ! -f tests/fuzz/$$i.dict ] || set -- "$$@" -dict=tests/fuzz/$$i.dict; \
 	    set -- "$$@" $(O)/fuzz/corpus/$$i; \
 	    [ ! -d tests/fuzz/corpus/$$i ] || set -- "$$@" tests/fuzz/corpus/$$i; \
-	    if $(O)/fuzz/fuzz-$$i "$$@"; then echo "ok $$n - fuzz $$i for $(FUZZ_SECONDS) s"; \
+	    if $(O)/fuzz/fuzz-$$i "$$@"; then echo "ok $$n - fuzz $$i for $$t s"; \
 	    else echo "not ok $$n - fuzz $$i"; failed=1; fi; \
 	done; [ $$n != 0 ] || echo "ok 1 - fuzz # skip no fuzzers"; exit $$failed
 fuzz-programs: $(addprefix $(O)/fuzz-,$(fuzz_names))
