@@ -97,6 +97,9 @@ void result(const char *name, bool ok, const char *f, ...) {
 }
 
 void quit(u32 status) {
+    if (this_cpu()->args->flags & PAYLOAD_BARE)
+        for (const char *p = "Shutdown"; *p; p++) /* how Bochs is asked to end */
+            __asm__ volatile("outb %b0, %w1" ::"a"(*p), "d"(0x8900));
     outl(PAYLOAD_PORT_EXIT, status);
     for (;;)
         __asm__ volatile("hlt");

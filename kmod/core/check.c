@@ -186,9 +186,6 @@ static bool failed(struct nv_vcpu *v, struct nv_check_result *r, const char *nam
 	return false;
 }
 
-/* Blocking by MOV SS with an NMI to inject has a qualification of its own (27.8). */
-#define EQ_NMI_OR_0 EQ_NMI
-
 static bool check_event(struct nv_vcpu *v, struct nv_check_result *r)
 {
 	u32 info = (u32)V(ENTRY_INTR_INFO), type = INFO_TYPE_OF(info), vector = info & INFO_VECTOR;

@@ -124,7 +124,8 @@ C_HOT(interruptibility_sti_and_mov_ss, "27.3.1.5", 0,
       (V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)) != (INTR_STI | INTR_MOV_SS))
 C_HOT(interruptibility_sti_if, "27.3.1.5", 0, !(V(GUEST_INTERRUPTIBILITY) & INTR_STI) || (V(GUEST_RFLAGS) & FL_IF))
 C_HOT(interruptibility_external, "27.3.1.5", 0, !injects(info, EV_EXT) || !(V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)))
-C_HOT(interruptibility_nmi, "27.3.1.5", EQ_NMI_OR_0, !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_MOV_SS))
+/* Not 3: that is for an NMI into blocking by STI, which a CPU may refuse and we do not (27.8). */
+C_HOT(interruptibility_nmi, "27.3.1.5", 0, !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_MOV_SS))
 C_HOT(interruptibility_smi, "27.3.1.5", 0, !(V(GUEST_INTERRUPTIBILITY) & INTR_SMI))
 C_HOT(interruptibility_virtual_nmi, "27.3.1.5", 0,
       !(V(PIN_CTL) & PIN_VNMI) || !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_NMI))

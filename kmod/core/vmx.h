@@ -27,7 +27,7 @@ enum nv_vmerr {
 };
 
 /* VM-entry failure qualifications, 27.8 */
-enum { EQ_DEFAULT = 0, EQ_PDPTE = 2, EQ_NMI = 3, EQ_LINK = 4 };
+enum { EQ_DEFAULT = 0, EQ_PDPTE = 2, EQ_LINK = 4 };
 
 /* VMX aborts, 28.7 */
 enum { VA_SAVE_MSR = 1, VA_PDPTE = 2, VA_LOAD_MSR = 4 };

@@ -7,7 +7,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 O = os.environ.get("O", "build")
-CASES, COSTS, PLAIN, NO_EPT, WORKLOAD = 1, 2, 4, 8, 16
+CASES, COSTS, PLAIN, NO_EPT, WORKLOAD, ENTRY = 1, 2, 4, 8, 16, 32
 
 
 class Run:

@@ -35,23 +35,9 @@ def _kernel(elf):
     return entry & 0x7fffffff, segments     # the entry is a virtual address, __START_KERNEL_map + physical
 
 
-def make(out, loader, vmlinux, vmlinuz, initrd, cmdline):
-    """Writes the image to the file named out. loader, vmlinux, vmlinuz and initrd are bytes, cmdline a string."""
+def _write(out, loader, entry, segments, params):
     disk = bytearray(loader)
     assert len(disk) == 0x3000, "loader.bin is not what mkdisk.py was written for"
-    entry, segments = _kernel(vmlinux)
-    segments.append((INITRD, initrd))
-    segments.append((CMDLINE, cmdline.encode() + b"\0"))
-
-    # Linux Documentation/arch/x86/boot.rst: the setup header comes from the bzImage
-    params = bytearray(4096)
-    end = 0x202 + vmlinuz[0x201]
-    params[0x1f1:end] = vmlinuz[0x1f1:end]
-    params[0x210] = 0xff                                    # type_of_loader
-    params[0x211] |= 1                                      # LOADED_HIGH
-    struct.pack_into("<II", params, 0x218, INITRD, len(initrd))
-    struct.pack_into("<I", params, 0x228, CMDLINE)
-
     lba = len(disk) // SECTOR
     table = b""
     for address, data in segments:
@@ -68,3 +54,25 @@ def make(out, loader, vmlinux, vmlinuz, initrd, cmdline):
             f.write(data)
             f.write(bytes(-len(data) % SECTOR))
         f.write(bytes(-f.tell() % CYLINDER))
+
+
+def make(out, loader, vmlinux, vmlinuz, initrd, cmdline):
+    """Writes the image to the file named out. loader, vmlinux, vmlinuz and initrd are bytes, cmdline a string."""
+    entry, segments = _kernel(vmlinux)
+    segments.append((INITRD, initrd))
+    segments.append((CMDLINE, cmdline.encode() + b"\0"))
+
+    # Linux Documentation/arch/x86/boot.rst: the setup header comes from the bzImage
+    params = bytearray(4096)
+    end = 0x202 + vmlinuz[0x201]
+    params[0x1f1:end] = vmlinuz[0x1f1:end]
+    params[0x210] = 0xff                                    # type_of_loader
+    params[0x211] |= 1                                      # LOADED_HIGH
+    struct.pack_into("<II", params, 0x218, INITRD, len(initrd))
+    struct.pack_into("<I", params, 0x228, CMDLINE)
+    _write(out, loader, entry, segments, params)
+
+
+def make_bare(out, loader, program):
+    """The same for a program (the bytes of a 64-bit ELF file) that is no Linux and wants nothing but to be entered."""
+    _write(out, loader, *_kernel(program), bytes(4096))
