@@ -32,13 +32,14 @@ payload: $(O)/payload.bin $(O)/l1run
 .PHONY: payload
 
 # nestvmx.ko, out of tree against installed headers. Kbuild writes beside its sources, so it gets copies below $(O).
+# An O of ours from the command line (tests/run-checks gives one) is not for it.
 KDIR     ?= $(lastword $(sort $(wildcard /lib/modules/*/build)))
 kmod_src := $(wildcard kmod/core/*.[ch] kmod/linux/*.[chS] kmod/uapi/*.h) kmod/Kbuild
 
 $(O)/kmod/nestvmx.ko: $(kmod_src)
 	$(Q)mkdir -p $(@D)/core $(@D)/linux $(@D)/uapi
 	$(Q)for f in $(kmod_src:kmod/%=%); do cmp -s kmod/$$f $(@D)/$$f || cp kmod/$$f $(@D)/$$f; done
-	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(@D)) W=1 modules
+	$(Q)+MAKEFLAGS="$(filter-out O=%,$(MAKEFLAGS))" $(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(@D)) W=1 modules
 	$(Q)touch $@
 
 kmod: $(O)/kmod/nestvmx.ko
