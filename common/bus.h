@@ -32,6 +32,10 @@
 #define NESTD_KEY_GUESTS     "guests"     /* b, Disable only: every guest is hidden too */
 /* Undo(a{sv}): */
 #define NESTD_KEY_ID         "id"         /* s: an id of the list; without it the last change */
+/* Guest.Expose(a{sv}): */
+#define NESTD_KEY_MODE       "mode"       /* s: "custom", "host-model" or "host-passthrough"; without it the guest's own */
+#define NESTD_KEY_MODEL      "model"      /* s: the CPU model, in custom mode */
+#define NESTD_KEY_PROFILE    "profile"    /* s: of guest-profile.h */
 
 /* Beside the methods of INTERFACES, all without privilege:
  *   Host.Check() -> s                  checks_to_json()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-audit.h"
+#include "line-diff.h"
 #include "text.h"
 
 static void add_string(struct json_object *o, const char *key, const char *value) {
@@ -27,6 +28,25 @@ struct json_object *domain_info_to_json(const struct domain_info *info, enum ext
     json_object_object_add(o, "needs_restart", json_object_new_boolean(info->needs_restart));
     add_string(o, "refused", info->refused);
     return o;
+}
+
+int domain_change_to_json(const struct domain_change *change, const char *name, bool done, struct json_object **ret) {
+    _cleanup_free_ char *diff = NULL;
+    int r = line_diff(change->before, strlen(change->before), change->after, strlen(change->after), &diff);
+    if (r < 0)
+        return r;
+    struct json_object *o = json_object_new_object(), *notes = json_object_new_array();
+    json_object_object_add(o, "schema", json_object_new_int(1));
+    add_string(o, "name", name);
+    json_object_object_add(o, "changed", json_object_new_boolean(change->changed));
+    json_object_object_add(o, "done", json_object_new_boolean(done));
+    json_object_object_add(o, "needs_restart", json_object_new_boolean(change->needs_restart));
+    json_object_object_add(o, "notes", notes);
+    for (char **note = change->notes; note && *note; note++)
+        json_object_array_add(notes, json_object_new_string(*note));
+    add_string(o, "diff", diff);
+    *ret = o;
+    return 0;
 }
 
 enum tristate guest_exposed(const struct domain_info *info) {

@@ -8,6 +8,9 @@
 
 struct json_object *domain_info_to_json(const struct domain_info *info, enum extension extension);
 
+/* { "schema": 1, "name", "changed", "done", "needs_restart", "notes": [], "diff" }. Errors: -ENOMEM. */
+int domain_change_to_json(const struct domain_change *change, const char *name, bool done, struct json_object **ret);
+
 /* Every guest of the connection, bare facts, as a JSON array. Errors, with *ret_why: those of domain_read(). */
 int guests_to_json(const struct domain_conn *c, enum extension extension, struct json_object **ret, char **ret_why);
 

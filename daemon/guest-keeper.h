@@ -14,5 +14,3 @@ void guest_keeper_free(struct guest_keeper *k);
 
 /* The worker (a task_func_t): guest-watch.c */
 int work_keep_guests(struct worker *w, const void *order, struct json_object **ret);
-/* { "text": guest_audit() }: guest-work.c */
-int work_audit(struct worker *w, const void *order, struct json_object **ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* /org/nestd1, org.nestd1.Host. tests/daemon compares what stands here with org.nestd1(5). */
 #include "change.h"
-#include "guest-keeper.h"
+#include "guest-bus.h"
+#include "guest-work.h"
 #include "log.h"
 #include "manager.h"
 
@@ -136,11 +137,17 @@ static const sd_bus_vtable host_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("s", verb, "a{sv}", options), SD_BUS_RESULT("s", plan), method_plan,
                             SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("GetGuest", SD_BUS_ARGS("s", guest), SD_BUS_RESULT("o", path), guest_method_get,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListGuests", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sso)", guests), guest_method_list,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListChanges", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", changes), method_list_changes,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };
 
 int host_add_object(struct manager *m) {
-    return sd_bus_add_object_vtable(m->bus, NULL, NESTD_BUS_PATH, NESTD_BUS_HOST, host_vtable, m);
+    int r = sd_bus_add_object_vtable(m->bus, NULL, NESTD_BUS_PATH, NESTD_BUS_HOST, host_vtable, m);
+
+    return r < 0 ? r : guests_add_objects(m);
 }

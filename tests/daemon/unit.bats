@@ -67,7 +67,7 @@ EOF
     start_nestd
     call Enable 'a{sv}' 1 nested b true
     wait_job 1 'done'
-    run /usr/bin/python3 tests/daemon/compare-manual man/org.nestd1.5 daemon/options.c
+    run /usr/bin/python3 tests/daemon/compare-manual man/org.nestd1.5 daemon/options.c daemon/guest-bus.c
     stop_bus
     rm -rf "$host"
     echo "$output"

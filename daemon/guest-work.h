@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What workers do with guests; libvirt is loaded there and gone with them. Each is a task_func_t whose argument is a struct
+ * guest_order. On failure the result is { "why": TEXT }, and r: -ENOENT no such guest, -EINVAL the wish makes no sense,
+ * -EOPNOTSUPP this guest or host cannot do it, -EAGAIN somebody else changed it at that moment. */
+#pragma once
+
+#include "common/guest-rewrite.h"
+#include "task.h"
+
+struct guest_order {
+    const char *root_path;
+    const char *name; /* a name, UUID or id; NULL: */
+    const char *uuid;
+    struct guest_wish wish;
+};
+
+/* VIEW: { "facts": domain_info_to_json(), "exposed": "no|configured|live" }, as libvirt's read-only socket tells. */
+/* { "guests": [VIEW] } */
+int work_list_guests(struct worker *w, const void *order, struct json_object **ret);
+/* { "guest": VIEW } */
+int work_read_guest(struct worker *w, const void *order, struct json_object **ret);
+/* { "guest": VIEW }, and fails as the change would; changes nothing. */
+int work_plan_guest(struct worker *w, const void *order, struct json_object **ret);
+/* { "before": VIEW, "guest": VIEW, "text": domain_change_to_json() } */
+int work_change_guest(struct worker *w, const void *order, struct json_object **ret);
+/* { "text": guest_audit() }; the argument is a struct order */
+int work_audit(struct worker *w, const void *order, struct json_object **ret);
