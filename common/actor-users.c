@@ -3,12 +3,15 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <time.h>
 
 #include "text.h"
 
 #define PROCESSES_MAX 65536   /* looked at */
 #define FDS_MAX       1048576 /* links read in all */
 #define USERS_MAX     256     /* named */
+#define CMDLINE_MAX   65536   /* of a probe: a few hundred bytes */
+#define PROBE_PAUSE_MSEC 100
 
 struct users {
     char **list;
@@ -142,6 +145,38 @@ static int add_guests(const struct sysroot *root, struct users *u) {
     }
     strings_free(guests, n);
     return r;
+}
+
+/* libvirt's look at QEMU is a QEMU without a machine: "-machine none,accel=kvm:tcg" (qemuProcessQMPLaunch()). */
+static bool is_probe(const struct sysroot *root, const char *pid) {
+    _cleanup_free_ char *path = text_format("/proc/%s/cmdline", pid), *text = NULL;
+    size_t size, i = 0;
+
+    if (!path || sysroot_read(root, path, CMDLINE_MAX, &text, &size) < 0)
+        return false;
+    for (; i < size && !streq(text + i, "-machine"); i += strlen(text + i) + 1)
+        ;
+    return i < size && (i += sizeof("-machine")) < size && startswith(text + i, "none,");
+}
+
+static bool probe_is_running(const struct sysroot *root) {
+    _cleanup_closedir_ DIR *proc = NULL;
+    struct dirent *de;
+
+    if (sysroot_opendir(root, "/proc", &proc) < 0)
+        return false;
+    for (size_t n = 0; n < PROCESSES_MAX && (de = readdir(proc)); n++)
+        if (isdigit((unsigned char)de->d_name[0]) && is_probe(root, de->d_name))
+            return true;
+    return false;
+}
+
+bool actor_wait_for_probe(const struct sysroot *root, unsigned msec) {
+    unsigned waited = 0;
+
+    for (; probe_is_running(root) && waited < msec; waited += PROBE_PAUSE_MSEC)
+        nanosleep(&(struct timespec){.tv_nsec = PROBE_PAUSE_MSEC * 1000000L}, NULL);
+    return waited > 0 && waited < msec;
 }
 
 int actor_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n) {

@@ -30,6 +30,9 @@ int actor_node_restore(const struct sysroot *root, const char *path, mode_t mode
  * Who uses MODULE: "guest web1 (running)", "process qemu-system-x86 (pid 123)", "module kvmgt". Nobody: 0 and none.
  * Looks only when the module's reference count is not 0. */
 int actor_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n);
+/* Waits, MSEC at most, until libvirt has looked at what QEMU can do with KVM, which it does after its own start and after
+ * each change of KVM. True: it was at it, and is done. */
+bool actor_wait_for_probe(const struct sysroot *root, unsigned msec);
 
 /* actor-libvirt.c
  * The name of the running system guest with that process, as libvirt's own pid files tell it, or NULL. */

@@ -7,6 +7,8 @@
 #include "params.h"
 #include "text.h"
 
+#define PROBE_MSEC 20000 /* a second or so where KVM is real */
+
 void outcome_done(struct outcome *o) {
     free(o->id);
     free(o->message);
@@ -195,6 +197,11 @@ static int check_before(const struct sysroot *root, const struct plan *plan, con
         return 0;
     if ((r = actor_module_users(root, module, &users, &n_users)) < 0)
         return r;
+    if (n_users > 0 && actor_wait_for_probe(root, PROBE_MSEC)) {
+        strings_free(users, n_users);
+        if ((r = actor_module_users(root, module, &users, &n_users)) < 0)
+            return r;
+    }
     if (n_users == 0)
         return 0;
     r = result_blocked(root, plan, module, users, n_users, o);

@@ -57,7 +57,11 @@ nested_off_by_admin() {
         set -e
         rm -f /etc/modprobe.d/nestd.conf
         printf "# ours\noptions kvm_amd nested=0 intercept_smi=0\n" >/etc/modprobe.d/kvm.conf
-        modprobe -r kvm_amd
+        # libvirt may still be looking at QEMU.
+        for ((i = 0; i < 300; i++)); do
+            modprobe -r kvm_amd 2>/dev/null && break
+            sleep 0.2
+        done
         modprobe kvm_amd
         echo 1 >/sys/module/kvm_amd/parameters/dump_invalid_vmcb
         udevadm settle'

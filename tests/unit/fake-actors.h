@@ -35,6 +35,10 @@ int actor_module_users(const struct sysroot *root, const char *module, char ***r
     return fake_module_users(root, module, ret, ret_n);
 }
 
+bool actor_wait_for_probe(const struct sysroot *root, unsigned msec) {
+    return fake_wait_for_probe(root, msec);
+}
+
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
     return fake_libvirt_refresh(root, parameters, ret_note);
 }

@@ -271,6 +271,15 @@ int fake_module_users(const struct sysroot *root, const char *module, char ***re
     return r;
 }
 
+bool fake_wait_for_probe(const struct sysroot *root, unsigned msec) {
+    struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+
+    if (!fake_has(&m, "/fake/probe"))
+        return false;
+    fake_use(&m, false);
+    return true;
+}
+
 int fake_libvirt_refresh(const struct sysroot *root, bool parameters_changed, char **ret_note) {
     int r = -before(FAKE_REFRESH);
 

@@ -57,6 +57,8 @@ int fake_parameter_set(const struct sysroot *root, const char *module, const cha
 int fake_settle(const struct sysroot *root, const char *path, unsigned msec);
 int fake_node_restore(const struct sysroot *root, const char *path, mode_t mode, uid_t uid, gid_t gid);
 int fake_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n);
+/* What libvirt holds while /fake/probe is there, it lets go of. */
+bool fake_wait_for_probe(const struct sysroot *root, unsigned msec);
 int fake_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
 /* Counts an event of the C library; -1 with errno set: it shall fail. */
 int fake_libc(enum fake_kind kind);

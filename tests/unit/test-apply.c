@@ -241,6 +241,16 @@ static void use_at_unload(enum fake_kind kind) {
         fake_use(hooked, true);
 }
 
+/* libvirt looks at QEMU just now: that is waited for, and nobody is told to stop it. */
+static void libvirt_looks(void **state) {
+    struct fake_machine *m = *state;
+
+    fake_use(m, true);
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 4, "guest web1");
+    fake_put(m, "/fake/probe", "", 0644);
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, NULL);
+}
+
 /* A guest starts between the look and the unloading: nothing is changed, and it is named. */
 static void race_with_a_guest(void **state) {
     struct fake_machine *m = hooked = *state;
@@ -456,7 +466,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(off_on_and_back), T(default_is_right), T(other_parameters_survive), T(own_file_is_kept_byte_for_byte),
         T(hand_edit_stops_undo), T(older_change_waits_for_newer), T(in_use), T(pending_is_undone),
-        T(race_with_a_guest), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
+        T(race_with_a_guest), T(libvirt_looks), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
         T(install_line), T(needs), T(cancelled), T(stale_plan), T(defaults), T(not_loaded), T(symlink_is_refused),
         T(one_at_a_time),
     };
