@@ -39,7 +39,8 @@ kmod_src := $(wildcard kmod/core/*.[ch] kmod/linux/*.[chS] kmod/uapi/*.h) kmod/K
 $(O)/kmod/nestvmx.ko: $(kmod_src)
 	$(Q)mkdir -p $(@D)/core $(@D)/linux $(@D)/uapi
 	$(Q)for f in $(kmod_src:kmod/%=%); do cmp -s kmod/$$f $(@D)/$$f || cp kmod/$$f $(@D)/$$f; done
-	$(Q)+MAKEFLAGS="$(filter-out O=%,$(MAKEFLAGS))" $(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(@D)) W=1 modules
+	@# O=, CC= and the like of our command line mean something else to Kbuild.
+	$(Q)MAKEFLAGS= $(MAKE) -j$(shell nproc) --no-print-directory -C $(KDIR) M=$(abspath $(@D)) W=1 modules
 	$(Q)touch $@
 
 kmod: $(O)/kmod/nestvmx.ko

@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 
-signal.alarm(60)  # a hang is a failure
+signal.alarm(300)  # a hang is a failure
 pid, fd = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
@@ -19,7 +19,7 @@ if pid == 0:
 typed = os.environ.get('INPUT', '').encode().decode('unicode_escape').encode()
 trigger = os.environ.get('INPUT_AFTER', '').encode()
 out = b''
-while select.select([fd], [], [], 60)[0]:
+while select.select([fd], [], [], 300)[0]:
     try:
         data = os.read(fd, 65536)
     except OSError:  # EIO: the other end is closed
