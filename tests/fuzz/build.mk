@@ -26,5 +26,8 @@ fuzz check-fuzz:
 	    if $(O)/fuzz/fuzz-$$i "$$@"; then echo "ok $$n - fuzz $$i for $$t s"; \
 	    else echo "not ok $$n - fuzz $$i"; failed=1; fi; \
 	done; [ $$n != 0 ] || echo "ok 1 - fuzz # skip no fuzzers"; exit $$failed
+# The fuzzers of kmod/core find what is broken on purpose.
+fuzz-mutants:
+	$(Q)tests/fuzz/run-mutants $(O)
 fuzz-programs: $(addprefix $(O)/fuzz-,$(fuzz_names))
-.PHONY: fuzz check-fuzz fuzz-programs
+.PHONY: fuzz check-fuzz fuzz-programs fuzz-mutants

@@ -44,6 +44,21 @@ static void host_loaded(void)
 	MOCK_CHECK(!nv_params.ept || mock_hw_get(F_EPTP) == nv_eptp(M.vm.ept01));
 }
 
+/* Pages for what controls name, so that a control alone makes them count. */
+static void name_pages(void)
+{
+	static const struct {
+		u8 f;
+		u64 val;
+	} page[] = { { F_MSR_BITMAP, G_MSRMAP }, { F_IO_BITMAP_A, G_IO_A }, { F_IO_BITMAP_B, G_IO_B }, { F_VIRT_APIC, G_VAPIC }, { F_APIC_ACCESS, G_APIC },
+		     { F_PI_DESC, G_PI }, { F_VMREAD_BITMAP, G_VMREAD }, { F_VMWRITE_BITMAP, G_VMWRITE }, { F_EXIT_STORE_ADDR, G_LIST },
+		     { F_EXIT_LOAD_ADDR, G_LIST }, { F_ENTRY_LOAD_ADDR, G_LIST }, { F_VPID, 1 } };
+
+	for (unsigned int i = 0; i < NV_ARRAY_SIZE(page); i++)
+		mock_vmwrite(nv_fields[page[i].f].enc, page[i].val); /* VMfail where the CPU has no such field */
+	mock_vmwrite(nv_fields[F_CPU_CTL].enc, V12(&M.v, CPU_CTL) | CPU_MSR_BITMAPS);
+}
+
 static void change_fields(void)
 {
 	for (int n = byte() & 7; n > 0; n--) {
@@ -121,6 +136,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nested_start();
 	mock_vmxon();
 	mock_good_vmcs12();
+	if (how & 32)
+		name_pages();
 	while (nested_more() && nested_settle() && !M.v.in_l2 && M.v.n->ptr12 == G_VMCS) {
 		if (byte() % 4)
 			change_fields();
