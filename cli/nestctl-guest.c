@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* nestctl guest: vmx or svm for chosen guests. */
+#include "bus-client.h"
 #include "facts.h"
 #include "guest-audit.h"
 #include "guest-libvirt.h"
@@ -188,6 +189,7 @@ static enum guest_action action_of(const char *what) {
 
 static int with_libvirt(const struct options *options, const char *what, int n, char *guests[]) {
     _cleanup_domain_conn_ struct domain_conn c = {};
+    _cleanup_bus_ sd_bus *bus = NULL;
     struct guest_wish wish = {};
     int code = EXIT_DONE;
 
@@ -199,12 +201,14 @@ static int with_libvirt(const struct options *options, const char *what, int n, 
         return fail(EXIT_USAGE, "--host", "say --extension=vmx or --extension=svm", "the other host's CPU is not known");
     int r = streq(what, "show") ? EXIT_DONE : guest_wish_parse(options, action_of(what), &wish);
     if (r == EXIT_DONE)
+        r = guest_try_nestd(options, what, &bus);
+    if (r == EXIT_DONE && !bus)
         r = guest_connect(options, streq(what, "show") && geteuid() != 0, &c);
     if (r != EXIT_DONE)
         return r;
     /* Each is tried; the first failure is what the exit code says. */
     for (int i = 0; i < n; i++) {
-        r = do_one(options, &c, what, guests[i], &wish);
+        r = bus ? guest_change_by_nestd(options, bus, guests[i], &wish) : do_one(options, &c, what, guests[i], &wish);
         if (code == EXIT_DONE)
             code = r;
     }

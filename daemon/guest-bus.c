@@ -132,17 +132,16 @@ static void fail_call(const struct guest_call *c, int r, struct json_object *res
         { -EILSEQ,     NESTD_ERROR_NOT_SUPPORTED },
         { -EAGAIN,     NESTD_ERROR_BLOCKED },
     };
-    const char *name = NESTD_ERROR_FAILED, *text = member(result, "why");
+    const char *name = NESTD_ERROR_FAILED, *text = member(result, "why"), *thing = member(result, "name");
 
     FOREACH_ARRAY(n, names, ELEMENTSOF(names))
         if (n->error == r)
             name = n->name;
     if (!text)
         text = why ? why : strerror(abs(r));
-    if (c->order.name)
-        sd_bus_reply_method_errorf(c->message, name, "%.128s: %s", c->order.name, text);
-    else
-        sd_bus_reply_method_errorf(c->message, name, "%s%s%s", c->uuid, *c->uuid ? ": " : "", text);
+    if (!thing)
+        thing = c->order.name ? c->order.name : c->uuid;
+    sd_bus_reply_method_errorf(c->message, name, "%.128s%s%s", thing, *thing ? ": " : "", text);
 }
 
 static void reply_call(const struct guest_call *c, struct json_object *result) {

@@ -82,6 +82,8 @@ static int fail_with(struct view *v, int r, struct json_object **ret) {
     *ret = json_object_new_object();
     if (*ret && v->why)
         json_object_object_add(*ret, "why", json_object_new_string(v->why));
+    if (*ret && v->dom)
+        json_object_object_add(*ret, "name", json_object_new_string(v->c.lv->virDomainGetName(v->dom)));
     return r;
 }
 

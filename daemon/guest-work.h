@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What workers do with guests; libvirt is loaded there and gone with them. Each is a task_func_t whose argument is a struct
- * guest_order. On failure the result is { "why": TEXT }, and r: -ENOENT no such guest, -EINVAL the wish makes no sense,
+ * guest_order. On failure the result is { "why": TEXT, "name" }, and r: -ENOENT no such guest, -EINVAL the wish makes no sense,
  * -EOPNOTSUPP this guest or host cannot do it, -EAGAIN somebody else changed it at that moment. */
 #pragma once
 

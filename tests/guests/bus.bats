@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # org.nestd1.Guest: nestd on a private bus, over an AMD machine made of files and a libvirtd of the test's own.
 # shellcheck disable=SC2030,SC2031,SC2153,SC2154 # what bats does with subshells; bus.bash
+bats_require_minimum_version 1.5.0
 load ../daemon/bus
 
 UUID=6a7c9d2e-0000-4000-8000-000000000001
@@ -185,4 +186,33 @@ missing: no such guest; 'nestctl guest list' names them all"
     run grep CheckAuthorization "$dir/polkit"
     assert_line --index 0 --regexp "\"org.nestd1.expose-guest\".*\"verb\": \"expose\", \"guest\": \"chosen\", \"uuid\": \"$UUID\".* 0 \"\"$"
     assert_line --index 1 --regexp "\"org.nestd1.undo\".*\"uuid\": \"$UUID\", \"change\": \"undo guest chosen\".* 1 \"\"$"
+}
+
+# user_nestctl ARGUMENTS...: as a user whom libvirt does not know
+user_nestctl() {
+    env -u LIBVIRT_DEFAULT_URI setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups "$O/nestctl" guest "$@"
+}
+
+@test "nestctl guest: a user's change goes through nestd, in the same words" {
+    start_polkit no
+    run -5 user_nestctl expose chosen
+    assert_output --partial 'not authorised; polkit refuses it'
+    assert_equal "$(definition chosen)" "$before"
+    stop_polkit
+    start_polkit yes
+    run -6 user_nestctl expose missing
+    assert_output "nestctl: missing: no such guest; 'nestctl guest list' names them all"
+    run -3 user_nestctl expose chosen --mode=host-passthrough
+    assert_output --partial 'nestctl: chosen: '
+    run -0 user_nestctl expose chosen --profile=kvm
+    by_nestd=$output
+    definition chosen | grep -q "<feature policy='require' name='svm'/>"
+    assert_equal "$(value Profile)" 's "kvm"'
+    run -0 user_nestctl hide chosen --json
+    assert_output --partial '"done":'
+    assert_equal "$(value Exposed)" 's "no"'
+    run -0 user_nestctl undo chosen
+    assert_equal "$(definition chosen)" "$before"
+    run -0 as_nobody "$O/nestctl" guest expose chosen --profile=kvm --extension=svm --direct
+    assert_equal "$by_nestd" "$output"
 }
