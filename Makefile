@@ -5,6 +5,7 @@
 #   make           build/nestctl, build/nestd
 #   make check     every test: units, sanitizers, CLI, D-Bus, lint, fuzzers, emulated hosts
 #   make check-vm  only what runs on the emulated hosts
+#   make check-kernels  nestvmx.ko against the headers of Debian 12, 13, its backports and unstable (downloads them once)
 #   make demo      boots an emulated AMD host and does the main job there
 #   make bench     ratios against what people use today, into build/bench/
 O       ?= build

@@ -9,4 +9,7 @@ check-entry: $(core_host) $(O)/bare.elf
 	$(Q)O=$(O) tests/vmx/check-entry
 bench-core: $(core_host)
 	$(Q)O=$(O) tests/vmx/bench-core
-.PHONY: check-core-host check-entry bench-core
+# Not part of check: it downloads several hundred MB for each suite the first time.
+check-kernels:
+	$(Q)O=$(O) tests/vmx/check-kernels
+.PHONY: check-core-host check-entry bench-core check-kernels
