@@ -4,10 +4,18 @@
 #define NESTVMX_COMPAT_H
 
 #include <linux/version.h>
+#include <linux/kvm.h>
+#include <asm/pgtable_types.h>
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#endif
 #include <linux/syscore_ops.h>
 
-/* 6.19: the operations take a pointer and the registration an object around them. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+/*
+ * 6.19, and stable kernels that took it over, so Kbuild looks: the operations take a pointer and the registration an object
+ * around them.
+ */
+#ifdef NVX_HAVE_SYSCORE
 #define NVX_SYSCORE_ARG void *data
 #define NVX_SYSCORE(name, s, r)						\
 	static const struct syscore_ops name##_ops = { .suspend = s, .resume = r }; \
@@ -28,6 +36,16 @@
 #define rdmsrl rdmsrq
 #define wrmsrl wrmsrq
 #define native_wrmsrl native_wrmsrq
+#endif
+
+/* 6.12: what user space may change under us has a name that says so. */
+#ifndef HINT_UNSAFE_IN_KVM
+#define HINT_UNSAFE_IN_KVM(symbol) symbol
+#endif
+
+/* Later than 6.12: no bit for device memory, whose pages are then like others. */
+#ifndef _PAGE_DEVMAP
+#define _PAGE_DEVMAP _AT(pteval_t, 0)
 #endif
 
 /* 6.2 (and stable kernels that took the fix): which features KVM_GET_XSAVE shows. */

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "nestvmx.h"
+#include "compat.h"
 
 atomic_long_t nvx_pages, nvx_pinned;
 

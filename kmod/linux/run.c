@@ -267,7 +267,7 @@ static int run_once(struct nvx_vcpu *x)
 	local_irq_disable();
 	WRITE_ONCE(x->mode, NVX_IN_GUEST);
 	smp_mb(); /* mach_kick_sync() */
-	if (unlikely(need_resched() || signal_pending(current) || task_work_pending(current) || x->run->immediate_exit ||
+	if (unlikely(need_resched() || signal_pending(current) || task_work_pending(current) || READ_ONCE(x->run->HINT_UNSAFE_IN_KVM(immediate_exit)) ||
 		     atomic_read(&nvx_rebooting) || !nvx_vmx_on_this_cpu())) {
 		WRITE_ONCE(x->mode, NVX_OUTSIDE);
 		local_irq_enable();
@@ -275,7 +275,7 @@ static int run_once(struct nvx_vcpu *x)
 		cond_resched();
 		if (atomic_read(&nvx_rebooting))
 			return -EIO;
-		return signal_pending(current) || task_work_pending(current) || x->run->immediate_exit ? -EINTR : NV_RESUME;
+		return signal_pending(current) || task_work_pending(current) || READ_ONCE(x->run->HINT_UNSAFE_IN_KVM(immediate_exit)) ? -EINTR : NV_RESUME;
 	}
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
