@@ -190,7 +190,7 @@ missing: no such guest; 'nestctl guest list' names them all"
 
 # user_nestctl ARGUMENTS...: as a user whom libvirt does not know
 user_nestctl() {
-    env -u LIBVIRT_DEFAULT_URI setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups "$O/nestctl" guest "$@"
+    env -u LIBVIRT_DEFAULT_URI setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups "$O/nestctl" guest "$@"
 }
 
 @test "nestctl guest: a user's change goes through nestd, in the same words" {
