@@ -15,14 +15,14 @@ C_CTL(io_bitmap_b, "27.2.1.1", !(V(CPU_CTL) & CPU_IO_BITMAPS) || page_ok(V(IO_BI
 C_CTL(msr_bitmap, "27.2.1.1", !(V(CPU_CTL) & CPU_MSR_BITMAPS) || page_ok(V(MSR_BITMAP)))
 C_CTL(virtual_apic_page, "27.2.1.1", !(V(CPU_CTL) & CPU_TPR_SHADOW) || page_ok(V(VIRT_APIC)))
 C_CTL(tpr_threshold_reserved, "27.2.1.1",
-      !(V(CPU_CTL) & CPU_TPR_SHADOW) || cpu2_12(v, CPU2_VID) || !(V(TPR_THRESHOLD) & ~0xfull))
+	!(V(CPU_CTL) & CPU_TPR_SHADOW) || cpu2_12(v, CPU2_VID) || !(V(TPR_THRESHOLD) & ~0xfull))
 C_CTL(tpr_threshold_above_vtpr, "27.2.1.1",
-      !(V(CPU_CTL) & CPU_TPR_SHADOW) || cpu2_12(v, CPU2_VID | CPU2_APIC_ACCESS) || tpr_threshold_ok(v))
+	!(V(CPU_CTL) & CPU_TPR_SHADOW) || cpu2_12(v, CPU2_VID | CPU2_APIC_ACCESS) || tpr_threshold_ok(v))
 C_CTL(virtual_nmis_without_nmi_exiting, "27.2.1.1", (V(PIN_CTL) & PIN_NMI) || !(V(PIN_CTL) & PIN_VNMI))
 C_CTL(nmi_window_without_virtual_nmis, "27.2.1.1", (V(PIN_CTL) & PIN_VNMI) || !(V(CPU_CTL) & CPU_NMI_WINDOW))
 C_CTL(apic_access_page, "27.2.1.1", !cpu2_12(v, CPU2_APIC_ACCESS) || page_ok(V(APIC_ACCESS)))
 C_CTL(apicv_without_tpr_shadow, "27.2.1.1",
-      (V(CPU_CTL) & CPU_TPR_SHADOW) || !cpu2_12(v, CPU2_X2APIC | CPU2_APIC_REG | CPU2_VID))
+	(V(CPU_CTL) & CPU_TPR_SHADOW) || !cpu2_12(v, CPU2_X2APIC | CPU2_APIC_REG | CPU2_VID))
 C_CTL(x2apic_and_apic_access, "27.2.1.1", !cpu2_12(v, CPU2_X2APIC) || !cpu2_12(v, CPU2_APIC_ACCESS))
 C_CTL(vid_without_interrupt_exiting, "27.2.1.1", !cpu2_12(v, CPU2_VID) || (V(PIN_CTL) & PIN_EXT_INT))
 C_CTL(posted_without_vid, "27.2.1.1", !(V(PIN_CTL) & PIN_POSTED) || cpu2_12(v, CPU2_VID))
@@ -71,7 +71,7 @@ C_HOST(host_sysenter_eip, "27.2.2", nv_canonical(V(HOST_SYSENTER_EIP)))
 C_HOST(host_pat, "27.2.2", !(V(EXIT_CTL) & EXIT_LOAD_PAT) || pat_ok(V(HOST_PAT)))
 C_HOST(host_efer_reserved, "27.2.2", !(V(EXIT_CTL) & EXIT_LOAD_EFER) || !(V(HOST_EFER) & ~(EF_SCE | EF_LME | EF_LMA | EF_NX)))
 C_HOST(host_efer_lma, "27.2.2",
-       !(V(EXIT_CTL) & EXIT_LOAD_EFER) || ((V(HOST_EFER) & (EF_LMA | EF_LME)) == (V(EXIT_CTL) & EXIT_HOST64 ? EF_LMA | EF_LME : 0)))
+	!(V(EXIT_CTL) & EXIT_LOAD_EFER) || ((V(HOST_EFER) & (EF_LMA | EF_LME)) == (V(EXIT_CTL) & EXIT_HOST64 ? EF_LMA | EF_LME : 0)))
 /* 27.2.3 Host segment and descriptor-table registers */
 C_HOST(host_es, "27.2.3", !(V(HOST_ES_SEL) & 7))
 C_HOST(host_cs, "27.2.3", !(V(HOST_CS_SEL) & 7))
@@ -105,10 +105,10 @@ C_HOT(guest_ia32e_paging, "27.3.1.1", 0, !lma || ((V(GUEST_CR0) & C0_PG) && (V(G
 C_HOT(guest_pcide, "27.3.1.1", 0, lma || !(V(GUEST_CR4) & C4_PCIDE))
 C_HOT(guest_cr3, "27.3.1.1", 0, nv_phys_ok(V(GUEST_CR3)))
 C_HOT(guest_efer_reserved, "27.3.1.1", 0,
-      !(V(ENTRY_CTL) & ENTRY_LOAD_EFER) || !(V(GUEST_EFER) & ~(EF_SCE | EF_LME | EF_LMA | EF_NX)))
+	!(V(ENTRY_CTL) & ENTRY_LOAD_EFER) || !(V(GUEST_EFER) & ~(EF_SCE | EF_LME | EF_LMA | EF_NX)))
 C_HOT(guest_efer_lma, "27.3.1.1", 0, !(V(ENTRY_CTL) & ENTRY_LOAD_EFER) || !(V(GUEST_EFER) & EF_LMA) == !lma)
 C_HOT(guest_efer_lme, "27.3.1.1", 0,
-      !(V(ENTRY_CTL) & ENTRY_LOAD_EFER) || !(V(GUEST_CR0) & C0_PG) || !(V(GUEST_EFER) & EF_LMA) == !(V(GUEST_EFER) & EF_LME))
+	!(V(ENTRY_CTL) & ENTRY_LOAD_EFER) || !(V(GUEST_CR0) & C0_PG) || !(V(GUEST_EFER) & EF_LMA) == !(V(GUEST_EFER) & EF_LME))
 /* 27.3.1.4 RIP, RFLAGS */
 C_HOT(guest_rip, "27.3.1.4", 0, lma && (V(GUEST_CS_AR) & AR_L) ? nv_canonical(V(GUEST_RIP)) : !(V(GUEST_RIP) >> 32))
 C_HOT(guest_rflags_reserved, "27.3.1.4", 0, (V(GUEST_RFLAGS) & (~0x3fffffull | 0x802a)) == FL_FIXED)
@@ -121,14 +121,14 @@ C_HOT(activity_blocking, "27.3.1.5", 0, V(GUEST_ACTIVITY) == ACT_ACTIVE || !(V(G
 C_HOT(activity_event, "27.3.1.5", 0, V(GUEST_ACTIVITY) != ACT_HLT || event_wakes_hlt(info))
 C_HOT(interruptibility_reserved, "27.3.1.5", 0, !(V(GUEST_INTERRUPTIBILITY) & ~0xfull))
 C_HOT(interruptibility_sti_and_mov_ss, "27.3.1.5", 0,
-      (V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)) != (INTR_STI | INTR_MOV_SS))
+	(V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)) != (INTR_STI | INTR_MOV_SS))
 C_HOT(interruptibility_sti_if, "27.3.1.5", 0, !(V(GUEST_INTERRUPTIBILITY) & INTR_STI) || (V(GUEST_RFLAGS) & FL_IF))
 C_HOT(interruptibility_external, "27.3.1.5", 0, !injects(info, EV_EXT) || !(V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)))
 /* Not 3: that is for an NMI into blocking by STI, which a CPU may refuse and we do not (27.8). */
 C_HOT(interruptibility_nmi, "27.3.1.5", 0, !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_MOV_SS))
 C_HOT(interruptibility_smi, "27.3.1.5", 0, !(V(GUEST_INTERRUPTIBILITY) & INTR_SMI))
 C_HOT(interruptibility_virtual_nmi, "27.3.1.5", 0,
-      !(V(PIN_CTL) & PIN_VNMI) || !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_NMI))
+	!(V(PIN_CTL) & PIN_VNMI) || !injects(info, EV_NMI) || !(V(GUEST_INTERRUPTIBILITY) & INTR_NMI))
 C_HOT(pending_debug_reserved, "27.3.1.5", 0, !(V(GUEST_PENDING_DBG) & ~0x500full & ~NV_BIT(16)))
 C_HOT(pending_debug_bs, "27.3.1.5", 0, pending_bs_ok(v))
 #endif

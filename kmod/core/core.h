@@ -173,7 +173,7 @@ void nv_commit_entry(struct nv_vcpu *v);
 u32 nv_exit_begin(struct nv_vcpu *v); /* raw exit reason of v->cur */
 /* failed: VMLAUNCH/VMRESUME itself failed (VMfail), there was no exit. NV_RESUME, NV_USER or -errno. */
 int nv_handle_exit(struct nv_vcpu *v, bool failed);
-/* The thread goes on on another CPU: what that CPU's TLB holds for this vCPU is not to be trusted. Any context. */
+/* The thread has moved to another CPU: what that CPU's TLB holds for this vCPU is not to be trusted. Any context. */
 void nv_migrated(struct nv_vcpu *v);
 
 /* Answers to NV_UX_IO and NV_UX_MMIO; the data is in v->ux.io. To be called before the next nv_prepare_entry(). */

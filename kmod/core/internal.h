@@ -55,8 +55,10 @@ void nv_space_ept12(struct nv_vcpu *v, struct nv_space *s);
 /* ---- mmu.c: EPT01, EPT02 and shadow page tables ---- */
 enum nv_out { NV_OUT_EPT, NV_OUT_PT };
 
-/* One tree of tables that the CPU walks. Every table has exactly one parent, and no table is found by anything but its
- * parent: a table cannot be met again under another role (bug class 15). */
+/*
+ * One tree of tables that the CPU walks. Every table has exactly one parent, and no table is found by anything but its
+ * parent: a table cannot be met again under another role (bug class 15).
+ */
 struct nv_root {
 	u64 *top; /* page, or NULL */
 	u64 *pae; /* shadow: the four PDPTEs for a guest outside IA-32e mode; a page below 4 GiB */
@@ -90,8 +92,10 @@ int nv_root_init(struct nv_vm *vm, struct nv_root *r, enum nv_out out);
 void nv_root_free(struct nv_vm *vm, struct nv_root *r);
 /* Forget everything below the root; own vCPU, not in guest mode. Takes the MMU lock. */
 void nv_root_drop(struct nv_vcpu *v, struct nv_root *r);
-/* Maps the page around addr to backing; perm as NV_R.., shift the largest that the guest's tables allow. 0 or -errno;
- * -EAGAIN: the memory changed meanwhile, the access is simply tried again. */
+/*
+ * Maps the page around addr to backing; perm as NV_R.., shift the largest that the guest's tables allow. 0 or -errno;
+ * -EAGAIN: the memory changed meanwhile, the access is simply tried again.
+ */
 int nv_map(struct nv_vcpu *v, struct nv_root *r, u64 addr, u64 gpa, u8 perm, u8 shift, bool write);
 void nv_request_flush(struct nv_vcpu *v, u32 what);
 u64 nv_eptp(struct nv_root *r); /* for the CPU */

@@ -309,8 +309,10 @@ int nv_prepare_entry(struct nv_vcpu *v)
 	return r;
 }
 
-/* Flush requests are taken here, on the CPU that enters, and never earlier: not on the CPU the guest asked on, and not lost
- * when an entry fails in between (bug class 12). */
+/*
+ * Flush requests are taken here, on the CPU that enters, and never earlier: not on the CPU the guest asked on, and not lost
+ * when an entry fails in between (bug class 12).
+ */
 static void flush_tlb(struct nv_vcpu *v, u32 what)
 {
 	if (nv_params.ept && (what & NV_FL_EPT_ALL)) {

@@ -255,7 +255,7 @@ enum { ACT_ACTIVE, ACT_HLT, ACT_SHUTDOWN, ACT_SIPI };
 #define AR_RESERVED (0xf00u | 0xfffe0000u)
 
 enum { XV_DB = 1, XV_NMI = 2, XV_BP = 3, XV_OF = 4, XV_UD = 6, XV_NM = 7, XV_DF = 8, XV_TS = 10, XV_NP = 11, XV_SS = 12,
-       XV_GP = 13, XV_PF = 14, XV_AC = 17, XV_MC = 18, XV_CP = 21 };
+	XV_GP = 13, XV_PF = 14, XV_AC = 17, XV_MC = 18, XV_CP = 21 };
 
 /* MSRs */
 #define M_TSC 0x10u

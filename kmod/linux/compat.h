@@ -49,7 +49,7 @@
 #endif
 
 /* 6.2 (and stable kernels that took the fix): which features KVM_GET_XSAVE shows. */
-#define NVX_XSAVE_FEATURES XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512,
+#define NVX_XSAVE_FEATURES (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
 #define NVX_MXCSR_MASK 0xffffu
 
 #endif

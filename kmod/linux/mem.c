@@ -161,8 +161,10 @@ out:
 	return ok;
 }
 
-/* Faults the page in; for writing if that is possible, as most pages are written sooner or later and a second fault costs an
- * exit. -EFAULT, -EINTR. */
+/*
+ * Faults the page in; for writing if that is possible, as most pages are written sooner or later and a second fault costs an
+ * exit. -EFAULT, -EINTR.
+ */
 static int fault_host(struct nvx_vm *vm, const struct nvx_slot *s, unsigned long hva, bool write, struct host_page *ret)
 {
 	struct page *page;
@@ -256,12 +258,12 @@ bool mach_mmu_retry(struct nv_vm *vm, u64 seq)
 	return to_nvx_vm(vm)->mmu_active || to_nvx_vm(vm)->mmu_seq != seq;
 }
 
-void mach_mmu_lock(struct nv_vm *vm)
+void mach_mmu_lock(struct nv_vm *vm) __acquires(&to_nvx_vm(vm)->mmu_lock)
 {
 	spin_lock(&to_nvx_vm(vm)->mmu_lock);
 }
 
-void mach_mmu_unlock(struct nv_vm *vm)
+void mach_mmu_unlock(struct nv_vm *vm) __releases(&to_nvx_vm(vm)->mmu_lock)
 {
 	spin_unlock(&to_nvx_vm(vm)->mmu_lock);
 }
@@ -402,17 +404,16 @@ int nvx_set_slot(struct nvx_vm *vm, const struct kvm_userspace_memory_region *r)
 	i = slot_index(s, r->slot);
 	if (i >= 0)
 		gone = s->slot[i];
-	if (new.size && overlaps(s, &new, i)) {
+	if (new.size && overlaps(s, &new, i))
 		ret = -EEXIST;
-	} else if (!new.size && i < 0) {
+	else if (!new.size && i < 0)
 		ret = -EINVAL;
-	} else if (new.size && i < 0 && s->n == NVX_MAX_SLOTS) {
+	else if (new.size && i < 0 && s->n == NVX_MAX_SLOTS)
 		ret = -ENOSPC;
-	} else if (!new.size) {
+	else if (!new.size)
 		s->slot[i] = s->slot[--s->n];
-	} else {
+	else
 		s->slot[i >= 0 ? i : (int)s->n++] = new;
-	}
 	if (ret) {
 		mutex_unlock(&vm->lock);
 		kfree(s);

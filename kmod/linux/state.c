@@ -234,7 +234,7 @@ static int copy_xsave(struct nvx_vcpu *x, void *area, u32 size, bool set)
 	if (set)
 		return fpu_copy_uabi_to_guest_fpstate(&x->fpu, area, x->host_xcr0 ?: XFEATURE_MASK_FPSSE, &pkru);
 	memset(area, 0, size);
-	fpu_copy_guest_fpstate_to_uabi(&x->fpu, area, size, NVX_XSAVE_FEATURES pkru);
+	fpu_copy_guest_fpstate_to_uabi(&x->fpu, area, size, NVX_XSAVE_FEATURES, pkru);
 	return 0;
 }
 
@@ -296,6 +296,7 @@ static int set_xcrs(struct nvx_vcpu *x, const struct kvm_xcrs *c)
 
 static long get_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user *u)
 {
+	struct kvm_vmx_nested_state_data __user *data = &u->data.vmx[0];
 	struct kvm_nested_state k = { .format = KVM_STATE_NESTED_FORMAT_VMX };
 	struct nv_nested_state *s;
 	u32 room, need = sizeof(k);
@@ -323,8 +324,8 @@ static long get_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user 
 	if (put_user(need, &u->size))
 		r = -EFAULT;
 	else if (room >= need)
-		r = copy_to_user(u, &k, sizeof(k)) || (s->has_vmcs12 && copy_to_user(u->data.vmx->vmcs12, s->vmcs12, VMCS12_BYTES)) ||
-		    (s->has_shadow && copy_to_user(u->data.vmx->shadow_vmcs12, s->shadow12, VMCS12_BYTES)) ? -EFAULT : 0;
+		r = copy_to_user(u, &k, sizeof(k)) || (s->has_vmcs12 && copy_to_user(data->vmcs12, s->vmcs12, VMCS12_BYTES)) ||
+		    (s->has_shadow && copy_to_user(data->shadow_vmcs12, s->shadow12, VMCS12_BYTES)) ? -EFAULT : 0;
 out:
 	kvfree(s);
 	return r;
@@ -332,6 +333,7 @@ out:
 
 static long set_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user *u)
 {
+	struct kvm_vmx_nested_state_data __user *data = &u->data.vmx[0];
 	struct kvm_nested_state k;
 	struct nv_nested_state *s;
 	long r = -EFAULT;
@@ -353,9 +355,9 @@ static long set_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user 
 		s->preempt_deadline = k.hdr.vmx.preemption_timer_deadline;
 	s->has_vmcs12 = k.size >= sizeof(k) + VMCS12_BYTES;
 	s->has_shadow = k.size >= sizeof(k) + 2 * VMCS12_BYTES;
-	if (s->has_vmcs12 && copy_from_user(s->vmcs12, u->data.vmx->vmcs12, VMCS12_BYTES))
+	if (s->has_vmcs12 && copy_from_user(s->vmcs12, data->vmcs12, VMCS12_BYTES))
 		goto out;
-	if (s->has_shadow && copy_from_user(s->shadow12, u->data.vmx->shadow_vmcs12, VMCS12_BYTES))
+	if (s->has_shadow && copy_from_user(s->shadow12, data->shadow_vmcs12, VMCS12_BYTES))
 		goto out;
 	r = nv_set_nested_state(&x->v, s);
 out:

@@ -286,9 +286,9 @@ static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *dat
 
 	atomic_set(&nvx_rebooting, 1);
 	/* Every user sees the flag before its next entry; the call makes those in guest mode leave it. Two seconds at most. */
-	for (i = 0; i < 200 && atomic_read(&nvx_inside); i++) {
+	for (i = 0; i < 100 && atomic_read(&nvx_inside); i++) {
 		on_each_cpu(no_op, NULL, 1);
-		msleep(10);
+		msleep(20);
 	}
 	if (!atomic_read(&nvx_inside))
 		on_each_cpu(cpu_vmx_off, NULL, 1);
