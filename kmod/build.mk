@@ -32,7 +32,6 @@ payload: $(O)/payload.bin $(O)/l1run
 .PHONY: payload
 
 # nestvmx.ko, out of tree against installed headers. Kbuild writes beside its sources, so it gets copies below $(O).
-# An O of ours from the command line (tests/run-checks gives one) is not for it.
 KDIR     ?= $(lastword $(sort $(wildcard /lib/modules/*/build)))
 kmod_src := $(wildcard kmod/core/*.[ch] kmod/linux/*.[chS] kmod/uapi/*.h) kmod/Kbuild
 
