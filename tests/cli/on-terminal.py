@@ -10,6 +10,7 @@ import signal
 import struct
 import sys
 import termios
+import time
 
 signal.alarm(300)  # a hang is a failure
 pid, fd = pty.fork()
@@ -26,6 +27,8 @@ while select.select([fd], [], [], 300)[0]:
         break
     out += data
     if typed and trigger in out:
+        if trigger:
+            time.sleep(3)  # who asks for a password throws away what was typed before it switched the echo off
         os.write(fd, typed)
         typed = b''
 sys.stdout.buffer.write(out.replace(b'\r\n', b'\n'))

@@ -13,6 +13,8 @@ setup_file() {
 polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.nestd1.") == 0 && subject.user == "alice")
         return polkit.Result.YES;
+    if (action.id.indexOf("org.nestd1.") == 0 && subject.user == "bob")
+        return polkit.Result.NO;
 });
 RULE
     # Not left to polkit's own watch of the directory
