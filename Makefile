@@ -59,7 +59,7 @@ endef
 DEPS_BUILD := build-essential libcap-dev libinih-dev libjson-c-dev libkmod-dev libsmartcols-dev libsystemd-dev \
               libvirt-dev libxml2-dev linux-headers-amd64 pkg-config
 DEPS_TEST  := bats bats-assert bats-file bats-support clang clang-format cpio dbus e2fsprogs fakeroot hyperfine \
-              ipxe-qemu lcov libclang-rt-dev libcmocka-dev libvirt-clients libvirt-daemon libxml2-utils llvm mandoc mmdebstrap polkitd python3 \
+              ipxe-qemu lcov libclang-rt-dev libcmocka-dev libvirt-clients libvirt-daemon libxml2-utils llvm mandoc kmod mmdebstrap polkitd python3 \
               python3-dbus python3-dbusmock qemu-system-x86 qemu-utils seabios shellcheck sparse virtinst xz-utils zstd
 DEPS_DEB   := debhelper dh-dkms
 # A user's mmdebstrap needs subordinate ids.
