@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One vCPU of L1: what GS points to. The offsets are checked in main.c. */
+/* One vCPU of L1: what GS points to. The offsets are checked in runtime.c. */
 #pragma once
 
 #define CPU_SELF      0
@@ -60,15 +60,17 @@ extern u8 exception_stubs[], l2_exit[], l2_exit_bare[], l2_exit_10r4w[];
 extern u8 l2_vmcall[], l2_cpuid[], l2_mode64[], l2_touch[], l2_store[], l2_fetch[], l2_save[], l2_rdmsr[], l2_wrmsr[], l2_ud[],
     l2_sti_hlt[], l2_movcr8[], l2_setcr8[], l2_vmxon[], l2_spin[], l2_io[], l2_mode32[], l2_real[], l2_real_end[];
 
-/* main.c */
+/* runtime.c */
 void *memset(void *p, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
 void *page_alloc(unsigned n);
 void say(const char *format, ...);
 void result(const char *name, bool ok, const char *format, ...);
 void quit(u32 status) __attribute__((noreturn));
+void cpu_start(struct payload_args *args, struct cpu *c, u64 limit);
 
 /* l1.c */
+const char *l1_vmx_on(void); /* NULL, or why not; needs c->vmxon_page */
 const char *l1_init(void);
 const char *l1_start_l2(void *rip); /* fresh vmcs12 for 64-bit L2 at rip */
 void l1_stop(void);

@@ -2,7 +2,7 @@
 /* L1 proper: VMX on, a vmcs12 for an L2 that shares L1's segments and memory, EPT12 or shadow tables. */
 #include "vmx.h"
 
-static const char *enable_vmx(void) {
+const char *l1_vmx_on(void) {
     struct cpu *c = this_cpu();
     u32 r[4];
     cpuid(1, 0, r);
@@ -66,7 +66,7 @@ const char *l1_init(void) {
     c->msr_bitmap = page_alloc(1);
     c->io_bitmap = page_alloc(2);
     c->l2_stack = (u8 *)page_alloc(1) + 4096;
-    const char *why = enable_vmx();
+    const char *why = l1_vmx_on();
     if (why)
         return why;
     c->ept = !(c->args->flags & PAYLOAD_NO_EPT) && (allowed2() & PROC2_EPT);

@@ -279,11 +279,4 @@ l2_real:
 l2_real_end:
 	.code64
 
-/* An L1 in L1: what L2 runs when it nests itself (cases-l3.c sets its stack and RDI). */
-	.globl l3_cpuid
-	.balign 16
-l3_cpuid:
-	movl	$0x4c33, %ebx
-	vmcall
-	jmp	l3_cpuid
 	.section .note.GNU-stack, "", @progbits

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # nestvmx on the emulated Intel host.
-core_host := $(O)/l1run $(O)/payload.bin $(O)/kmod/nestvmx.ko
+core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko
 # check-kmod needs no emulated host, but what these targets build must not be built twice at a time.
 CHECKS_VM += check-kmod check-core-host check-entry
 
@@ -21,3 +21,17 @@ bench-core: $(core_host)
 check-kernels:
 	$(Q)O=$(O) tests/vmx/check-kernels
 .PHONY: check-kmod check-core-host check-entry bench-core check-kernels
+
+# An L1 that nests: kmod/core on a machine of its own, with the L1 payload inside as L2 (tests/vmx/nest).
+nest_runtime := start.S runtime.c l1.c
+nest_obj := $(patsubst %,$(O)/payload/%.o,$(nest_runtime)) \
+            $(patsubst %,$(O)/nest/%.o,$(wildcard tests/vmx/nest/*.[cS] kmod/core/*.c))
+$(O)/nest/%.o: % $(wildcard tests/vmx/nest/*.h kmod/core/*.h common/payload/*.h) $(O)/payload.bin kmod/build.mk
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC      $<")
+	$(Q)$(CC) $(PAYLOAD_FLAGS) -Wno-unused-parameter -iquote . -Wa,-I$(O) -c $< -o $@
+$(O)/nest.elf: $(nest_obj) common/payload/payload.lds
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,common/payload/payload.lds,--build-id=none,-z,norelro,-z,noexecstack,--no-warn-rwx-segments \
+	    $(nest_obj) -o $@
+$(O)/nest.bin: $(O)/nest.elf
+	$(Q)objcopy -O binary $< $@

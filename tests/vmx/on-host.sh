@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs on the emulated Intel host. on-host.sh RUN...: each RUN is "ENGINE FLAGS VCPUS PARAMETERS", with + for spaces in it;
-# ENGINE is kvm or nestvmx, PARAMETERS go to the module. The payload's lines come out after "run RUN".
+# ENGINE is kvm or nestvmx, PARAMETERS go to the module. "ENGINE/nest" runs nest.bin, an L1 that nests, not payload.bin.
+# The payload's lines come out after "run RUN".
 modules=/lib/modules/$(uname -r)/kernel
 
 load() {
@@ -21,14 +22,15 @@ unload() {
 }
 
 one() {
-    engine=$1 flags=$2 vcpus=$3
+    engine=${1%/*} flags=$2 vcpus=$3 image=payload
+    [ "$engine" = "$1" ] || image=${1#*/}
     shift 3
     load "$engine" "$@" || { echo "error load"; return; }
     case $engine in
     kvm) device=/dev/kvm ;;
     *) device=/dev/nestvmx ;;
     esac
-    /l1run $device /payload.bin "$flags" "$vcpus"
+    /l1run $device "/$image.bin" "$flags" "$vcpus"
     echo "status $?"
     unload "$engine"
 }
