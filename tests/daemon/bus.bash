@@ -37,7 +37,8 @@ EOF
     export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus # for what it starts, too
     dbus-daemon --config-file="$dir/bus.conf" --nofork --nopidfile --nosyslog 2>"$dir/bus.log" 3>&- &
     bus_pid=$!
-    retry test -S "$dir/bus"
+    # The socket is there before anyone listens on it: a client that comes in between is refused.
+    retry busctl status org.freedesktop.DBus || { cat "$dir/bus.log"; return 1; }
     chmod 777 "$dir/bus"
 }
 
@@ -80,7 +81,7 @@ snapshot() {
 start_nestd() {
     FAKE_DIR=$dir "${1:-$O/tests/fake-nestd}" --root "$host" >"$dir/log" 2>&1 3>&- &
     nestd_pid=$!
-    retry busctl status org.nestd1
+    retry busctl status org.nestd1 || { cat "$dir/log"; return 1; }
 }
 
 stop_nestd() {
