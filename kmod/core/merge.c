@@ -35,21 +35,23 @@ void nv_unmap_all(struct nv_vcpu *v)
 /*
  * An MSR is passed to L2 when L0 passes it to L1 and L1 passes it to L2. L0 passes few, so only their words are looked at; all
  * other bits of the merged bitmap stay 1 for good. x2APIC registers are never L0's to pass (CVE-2019-3887): they follow L1's
- * bitmap only where the CPU virtualizes them (29.5).
+ * bitmap only where the CPU virtualizes them (29.5), which vmcs02 tells and vmcs12 does not: L1's virtual-APIC page may be no RAM.
  */
 void nv_merge_msr_bitmap(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	const u64 *l0 = v->vm->msr_bitmap01, *l1 = n->msr_bitmap12.va;
-	u64 *m = n->msr_bitmap02;
+	u64 cpu2 = v->vmcs02.val[F_CPU2_CTL], *m = n->msr_bitmap02;
 	int i;
 
+	if (!(v->vmcs02.val[F_CPU_CTL] & CPU_MSR_BITMAPS))
+		return;
 	for (i = 0; i < v->vm->npass; i++) {
 		u16 w = v->vm->pass_words[i];
 
 		m[w] = l0[w] | nv_read_once(l1[w]);
 	}
-	if (cpu2_12(v, CPU2_X2APIC) || n->x2apic_bitmap) {
+	if ((cpu2 & CPU2_X2APIC) || n->x2apic_bitmap) {
 		const u8 *b1 = n->msr_bitmap12.va;
 		u8 *b = n->msr_bitmap02;
 		u32 msr;
@@ -57,15 +59,15 @@ void nv_merge_msr_bitmap(struct nv_vcpu *v)
 		/* Registers 0x800-0x8ff: reads at byte 0x100, writes at byte 0x900 (25.6.9). */
 		memset(b + 0x100, 0xff, 32);
 		memset(b + 0x900, 0xff, 32);
-		n->x2apic_bitmap = cpu2_12(v, CPU2_X2APIC);
+		n->x2apic_bitmap = cpu2 & CPU2_X2APIC;
 		if (!n->x2apic_bitmap)
 			return;
-		if (cpu2_12(v, CPU2_APIC_REG))
+		if (cpu2 & CPU2_APIC_REG)
 			memcpy(b + 0x100, b1 + 0x100, 32);
 		else
 			b[0x101] = (u8)(b[0x101] & (b1[0x101] | ~1u)); /* TPR, 0x808 */
 		for (msr = 0x808; msr <= 0x83f; msr++) {
-			bool virt = msr == 0x808 || (cpu2_12(v, CPU2_VID) && (msr == 0x80b || msr == 0x83f));
+			bool virt = msr == 0x808 || ((cpu2 & CPU2_VID) && (msr == 0x80b || msr == 0x83f));
 
 			if (virt && !(b1[0x800 + msr / 8] & 1u << msr % 8))
 				b[0x800 + msr / 8] &= (u8)~(1u << msr % 8);
@@ -312,8 +314,7 @@ void nv_merge02(struct nv_vcpu *v)
 		merge_hot(v);
 	if (cpu2_12(v, CPU2_VID))
 		nv_put(m, F_GUEST_INTR_STATUS, V(GUEST_INTR_STATUS));
-	if (nv_bit(m->valid, F_MSR_BITMAP) && (m->val[F_CPU_CTL] & CPU_MSR_BITMAPS))
-		nv_merge_msr_bitmap(v);
+	nv_merge_msr_bitmap(v);
 	flush_for_entry(v);
 }
 

@@ -269,6 +269,7 @@ static void repin(struct nv_vcpu *v)
 	nv_unmap_all(v);
 	if (v->in_l2) {
 		nv_merge_controls(v);
+		nv_merge_msr_bitmap(v);
 		v->n->dirty12 &= ~(u32)NV_G_CTL;
 	}
 }

@@ -136,6 +136,22 @@ static void bug07_x2apic(void **state)
 	w(F_CPU2_CTL, CPU2_EPT);
 	assert_true(mock_resume());
 	assert_true(((u8 *)M.v.n->msr_bitmap02)[0x901] & 1);
+	/* Nor when L1 names a virtual-APIC page that it does not have: the CPU then virtualizes nothing. */
+	mock_exit(XR_CPUID, 0);
+	w(F_CPU2_CTL, CPU2_EPT | CPU2_X2APIC);
+	w(F_VIRT_APIC, MOCK_RAM);
+	assert_true(mock_resume());
+	assert_true(((u8 *)M.v.n->msr_bitmap02)[0x901] & 1);
+	/* Nor when the page goes while L2 runs. */
+	mock_exit(XR_CPUID, 0);
+	w(F_VIRT_APIC, G_VAPIC);
+	assert_true(mock_resume());
+	assert_false(((u8 *)M.v.n->msr_bitmap02)[0x901] & 1);
+	nv_vm_unpin(&M.vm);
+	M.gone[G_VAPIC / 4096] = true;
+	assert_int_equal(mock_exit(XR_EXT_INT, 0), NV_RESUME);
+	assert_true(M.v.in_l2);
+	assert_true(((u8 *)M.v.n->msr_bitmap02)[0x901] & 1);
 	/* The MSRs both pass do pass. */
 	assert_false(((u8 *)M.v.n->msr_bitmap02)[0x174 / 8] & 1 << 0x174 % 8);
 }
