@@ -5,7 +5,8 @@
 #
 #   make fuzz FUZZ_SECONDS=3600     each for an hour; what it finds is kept in build/fuzz/found/
 # Without FUZZ_SECONDS: fuzz_seconds_NAME (optional, in any fragment), or 10.
-# `make fuzz` breaks new ground every time; check-fuzz starts from one seed, so that what it finds elsewhere it finds here.
+# `make fuzz` breaks new ground every time; check-fuzz has one seed and (setarch -R) one layout of memory, on which libFuzzer depends,
+# too: what it finds elsewhere it finds here.
 fuzz_names   := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SAN     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -25,7 +26,7 @@ fuzz check-fuzz:
 	    [ ! -f tests/fuzz/$$i.dict ] || set -- "$$@" -dict=tests/fuzz/$$i.dict; \
 	    set -- "$$@" $(O)/fuzz/corpus/$$i; \
 	    [ ! -d tests/fuzz/corpus/$$i ] || set -- "$$@" tests/fuzz/corpus/$$i; \
-	    if $(O)/fuzz/fuzz-$$i "$$@"; then echo "ok $$n - fuzz $$i for $$t s"; \
+	    if setarch -R $(O)/fuzz/fuzz-$$i "$$@"; then echo "ok $$n - fuzz $$i for $$t s"; \
 	    else echo "not ok $$n - fuzz $$i"; failed=1; fi; \
 	done; [ $$n != 0 ] || echo "ok 1 - fuzz # skip no fuzzers"; exit $$failed
 # The fuzzers of kmod/core find what is broken on purpose.

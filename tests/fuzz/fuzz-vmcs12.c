@@ -154,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			nested_check();
 			continue;
 		}
-		for (int n = 1 + byte() % 4; n > 0 && M.v.in_l2 && nested_settle(); n--) {
+		for (int n = 1 + byte() % 4; n > 0 && M.v.in_l2 && nested_settle() && M.v.in_l2; n--) {
 			if (byte() & 1)
 				nv_queue_interrupt(&M.v, byte());
 			remember();
