@@ -34,7 +34,7 @@ typedef int64_t s64;
 #define NV_MASK(hi, lo) ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
 
 /* One read, as the CPU would do it: for memory that another vCPU may be writing. */
-#define nv_read_once(x) (*(const volatile __typeof__(x) *)&(x))
-#define nv_write_once(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define nv_read_once(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define nv_write_once(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
 #endif

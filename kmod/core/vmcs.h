@@ -94,7 +94,7 @@ static inline enum nv_width nv_enc_width(u32 enc)
 /* Field for an encoding (bit 0, the high half of a 64-bit field, is ignored), or -1. Never out of bounds. */
 int nv_field_of(u64 enc);
 
-#ifdef __KERNEL__
+#if defined(__KERNEL__) && !NVX_ALONE
 static inline u64 mach_vmread(u32 enc)
 {
 	u64 v;

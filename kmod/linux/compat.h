@@ -3,7 +3,6 @@
 #ifndef NESTVMX_COMPAT_H
 #define NESTVMX_COMPAT_H
 
-#include <linux/version.h>
 #include <linux/kvm.h>
 #include <asm/pgtable_types.h>
 /* From 6.16 on; sparse does not know __has_include. */
@@ -31,8 +30,8 @@
 #endif
 
 /* 6.16 renamed these. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #include <asm/msr.h>
+#ifdef rdmsrq
 #define rdmsrl_safe rdmsrq_safe
 #define rdmsrl rdmsrq
 #define wrmsrl wrmsrq
@@ -49,8 +48,52 @@
 #define _PAGE_DEVMAP _AT(pteval_t, 0)
 #endif
 
-/* 6.2 (and stable kernels that took the fix): which features KVM_GET_XSAVE shows. */
-#define NVX_XSAVE_FEATURES (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
+/* VMSCAPE: stable kernels have it as well. */
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+#define nvx_flush_before_user() do {					\
+		if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))	\
+			this_cpu_write(x86_ibpb_exit_to_user, true);	\
+	} while (0)
+#else
+#define nvx_flush_before_user() do { } while (0)
+#endif
+
+static inline bool nvx_has_fred(void)
+{
+#ifdef X86_FEATURE_FRED /* 6.9 */
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
 #define NVX_MXCSR_MASK 0xffffu
+
+/*
+ * 6.19: what KVM once shared with all modules is exported to KVM's own (EXPORT_SYMBOL_FOR_KVM; Kbuild looks). There, and with
+ * NVX_ALONE=1 in make's environment, nestvmx does without: CR4's shadow cannot be told of VMXE, so VMX is on around each entry
+ * only, interrupts off (vmx.c); guest FPU registers are kernel-mode FPU use (fpu.c).
+ */
+#if NVX_ALONE
+#define nvx_l1tf_off() cpu_mitigations_off()
+#define nvx_ibpb() do {							\
+		if (boot_cpu_has(X86_FEATURE_IBPB) && !cpu_mitigations_off()) \
+			native_wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB); \
+	} while (0)
+#define nvx_read_cr4() __read_cr4()
+static inline void nvx_write_cr4(unsigned long val)
+{
+	asm volatile("mov %0, %%cr4" : : "r"(val) : "memory");
+}
+
+#define nvx_cr4_set(mask) nvx_write_cr4(__read_cr4() | (mask))
+#define nvx_cr4_clear(mask) nvx_write_cr4(__read_cr4() & ~(mask))
+#else
+#define nvx_l1tf_off() (l1tf_mitigation == L1TF_MITIGATION_OFF)
+#define nvx_ibpb() indirect_branch_prediction_barrier()
+#define nvx_read_cr4() cr4_read_shadow()
+#define nvx_cr4_set(mask) cr4_set_bits_irqsoff(mask)
+#define nvx_cr4_clear(mask) cr4_clear_bits_irqsoff(mask)
+#endif
 
 #endif

@@ -7,8 +7,21 @@
 #include <linux/version.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 #ifdef UNWIND_HINT_SAVE
 #include <asm/unwind_hints.h>
+#endif
+
+/* What the running kernel's mitigations ask for at VM entry and exit; the names have changed. */
+#ifdef X86_FEATURE_CLEAR_CPU_BUF_VM
+#define NVX_FEATURE_VERW X86_FEATURE_CLEAR_CPU_BUF_VM
+#else
+#define NVX_FEATURE_VERW X86_FEATURE_CLEAR_CPU_BUF
+#endif
+#if defined(X86_FEATURE_CLEAR_BHB_VMEXIT)
+#define NVX_FEATURE_BHB X86_FEATURE_CLEAR_BHB_VMEXIT
+#elif defined(X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT)
+#define NVX_FEATURE_BHB X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT
 #endif
 
 /* struct nv_vcpu: regs[16] stands first, in the order in which instructions encode registers */
@@ -51,10 +64,10 @@ SYM_FUNC_START(nvx_enter)
 	mov	R(14)(%rax), %r14
 	mov	R(15)(%rax), %r15
 	mov	R(0)(%rax), %rax
-#ifdef CONFIG_X86_64
 	/* VERW clobbers ZF only: CF still says which instruction */
-	CLEAR_CPU_BUFFERS
-#endif
+	ALTERNATIVE "jmp .Lno_verw", "", NVX_FEATURE_VERW
+	verw	.Lverw_selector(%rip)
+.Lno_verw:
 	jnc	.Lvmlaunch
 
 	/* After the entry execution goes on at nvx_vmexit, where the VMCS says so */
@@ -108,8 +121,8 @@ SYM_INNER_LABEL(nvx_vmexit, SYM_L_GLOBAL)
 	FILL_RETURN_BUFFER %_ASM_CX, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
 			   X86_FEATURE_RSB_VMEXIT_LITE
 	call	nvx_spec_ctrl_host
-#ifdef CLEAR_BRANCH_HISTORY_VMEXIT
-	CLEAR_BRANCH_HISTORY_VMEXIT
+#ifdef NVX_FEATURE_BHB
+	ALTERNATIVE "", "call nvx_clear_bhb", NVX_FEATURE_BHB
 #endif
 	mov	%ebx, %eax
 	pop	%rbx
@@ -124,3 +137,37 @@ SYM_INNER_LABEL(nvx_vmexit, SYM_L_GLOBAL)
 	mov	$1, %ebx
 	jmp	.Lclear_regs
 SYM_FUNC_END(nvx_enter)
+
+	.section .rodata
+.Lverw_selector:
+	.word	__KERNEL_DS
+	.previous
+
+/*
+ * Overwrites the branch history: the sequence of Intel's "Branch History Injection and Intra-mode Branch Target Injection",
+ * 5 calls deep, 5 branches in each. The kernel's own is not exported to us everywhere. Clobbers RAX, RCX.
+ */
+SYM_FUNC_START_LOCAL(nvx_clear_bhb)
+	mov	$5, %ecx
+	call	nvx_bhb_outer
+	lfence
+	RET
+SYM_FUNC_END(nvx_clear_bhb)
+
+	.balign	64
+SYM_FUNC_START_LOCAL(nvx_bhb_outer)
+	call	nvx_bhb_inner
+	RET
+SYM_FUNC_END(nvx_bhb_outer)
+
+	.balign	64
+SYM_FUNC_START_LOCAL(nvx_bhb_inner)
+	mov	$5, %eax
+1:	jmp	2f
+	nop
+2:	sub	$1, %eax
+	jnz	1b
+	sub	$1, %ecx
+	jnz	nvx_bhb_outer
+	RET
+SYM_FUNC_END(nvx_bhb_inner)

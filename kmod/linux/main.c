@@ -74,8 +74,7 @@ static void vcpu_free(struct nvx_vcpu *x)
 	nvx_vmcs_free(x, &x->v.vmcs01);
 	nvx_vmcs_free(x, &x->v.vmcs02);
 	nvx_vmcs_free(x, &x->v.shadow);
-	if (x->fpu.fpstate)
-		fpu_free_guest_fpstate(&x->fpu);
+	nvx_fpu_free(x);
 	vfree(x->run);
 	kvfree(x);
 }
@@ -113,7 +112,7 @@ static int vcpu_setup(struct nvx_vcpu *x, struct nvx_vm *vm, unsigned int id)
 	x->v.id = id;
 	x->v.mach = x;
 	x->run = vmalloc_user(2 * PAGE_SIZE);
-	if (!x->run || !fpu_alloc_guest_fpstate(&x->fpu))
+	if (!x->run || nvx_fpu_alloc(x))
 		return -ENOMEM;
 	x->pio = (void *)x->run + NVX_PIO_PAGE * PAGE_SIZE;
 	r = nvx_vmcs_alloc(&x->v.vmcs01, false) ?: nvx_vmcs_alloc(&x->v.vmcs02, false) ?: nvx_vmcs_alloc(&x->v.shadow, true);

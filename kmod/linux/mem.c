@@ -113,6 +113,12 @@ static void found(struct host_page *ret, unsigned long hva, u64 pfn, u8 shift, b
 }
 
 /*
+ * Pages that get_user_pages() has to judge: device memory (special at every level since 6.12, which it refuses: the tables say
+ * write-back for all that they map), the zero page, and pages of devices that are memory.
+ */
+#define NOT_MEMORY (_PAGE_SPECIAL | _PAGE_DEVMAP)
+
+/*
  * What stands in the VMM's page tables, without taking a reference: the caller installs the result only if no invalidation came
  * between (mach_mmu_retry()). Writable means dirty as well: then the kernel knows already that the page changes. False: let
  * get_user_pages() do the work.
@@ -140,7 +146,7 @@ static bool walk_host(struct mm_struct *mm, unsigned long hva, struct host_page 
 		goto out;
 	if (pud_leaf(pud)) {
 		found(ret, hva, pud_pfn(pud), PUD_SHIFT, pud_write(pud) && pud_dirty(pud));
-		ok = !(pud_val(pud) & _PAGE_DEVMAP);
+		ok = !(pud_val(pud) & NOT_MEMORY);
 		goto out;
 	}
 	pmd = READ_ONCE(*pmd_offset(&pud, hva));
@@ -148,11 +154,11 @@ static bool walk_host(struct mm_struct *mm, unsigned long hva, struct host_page 
 		goto out;
 	if (pmd_leaf(pmd)) {
 		found(ret, hva, pmd_pfn(pmd), PMD_SHIFT, pmd_write(pmd) && pmd_dirty(pmd));
-		ok = !(pmd_val(pmd) & (_PAGE_DEVMAP | _PAGE_PROTNONE));
+		ok = !(pmd_val(pmd) & (NOT_MEMORY | _PAGE_PROTNONE));
 		goto out;
 	}
 	pte = READ_ONCE(((pte_t *)pmd_page_vaddr(pmd))[pte_index(hva)]);
-	if (!pte_present(pte) || pte_special(pte) || pte_val(pte) & (_PAGE_DEVMAP | _PAGE_PROTNONE))
+	if (!pte_present(pte) || pte_val(pte) & (NOT_MEMORY | _PAGE_PROTNONE))
 		goto out;
 	found(ret, hva, pte_pfn(pte), PAGE_SHIFT, pte_write(pte) && pte_dirty(pte));
 	ok = true;

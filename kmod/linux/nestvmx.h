@@ -83,7 +83,11 @@ struct nvx_vcpu {
 	u64 xcr0, dr[4], dr6;
 	u64 misc_enable, mtrr_def, ucode_rev;
 	u64 mtrr_var[20], mtrr_fix[11];
+#if NVX_ALONE
+	struct xregs_state *xsave;
+#else
 	struct fpu_guest fpu;
+#endif
 	struct nv_cpuid cpuid[NVX_MAX_CPUID];
 	struct dentry *debugfs;
 	struct file *file;
@@ -108,6 +112,18 @@ bool nvx_vmx_on_this_cpu(void);
 int nvx_vmcs_alloc(struct nv_vmcs *m, bool shadow);
 void nvx_vmcs_free(struct nvx_vcpu *x, struct nv_vmcs *m);
 void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m); /* preemption off, interrupts on */
+/* Around an entry, interrupts off. -EAGAIN, -EBUSY, -EIO: no VMX on this CPU. */
+#if NVX_ALONE
+int nvx_vmx_begin(void);
+void nvx_vmx_end(void);
+#else
+static inline int nvx_vmx_begin(void)
+{
+	return likely(nvx_vmx_on_this_cpu()) ? 0 : -EAGAIN;
+}
+
+static inline void nvx_vmx_end(void) { }
+#endif
 int nvx_vpid_alloc(u16 *ret);
 void nvx_vpid_free(u16 vpid);
 extern atomic_t nvx_rebooting;	/* set once: no VM entry any more */
@@ -121,6 +137,30 @@ void nvx_vcpu_put(struct nvx_vcpu *x);
 /* entry.S */
 int nvx_enter(struct nv_vcpu *v, bool launched, u64 *host_rsp);
 extern const u8 nvx_vmexit[];
+
+/* fpu.c */
+int nvx_fpu_alloc(struct nvx_vcpu *x);
+void nvx_fpu_free(struct nvx_vcpu *x);
+#if NVX_ALONE
+static inline void nvx_fpu_run_begin(struct nvx_vcpu *x) { }
+static inline void nvx_fpu_run_end(struct nvx_vcpu *x) { }
+void nvx_fpu_enter(struct nvx_vcpu *x);
+void nvx_fpu_leave(struct nvx_vcpu *x);
+#else
+void nvx_fpu_run_begin(struct nvx_vcpu *x);	/* KVM_RUN */
+void nvx_fpu_run_end(struct nvx_vcpu *x);
+static inline void nvx_fpu_enter(struct nvx_vcpu *x) /* interrupts off: from here to nvx_fpu_leave() the guest's are loaded */
+{
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+}
+
+static inline void nvx_fpu_leave(struct nvx_vcpu *x) { }
+#endif
+struct fxregs_state *nvx_fxregs(struct nvx_vcpu *x);	/* outside KVM_RUN, and so below */
+void nvx_fpu_mark_used(struct nvx_vcpu *x);		/* nvx_fxregs() was written to */
+void nvx_get_xsave(struct nvx_vcpu *x, struct kvm_xsave *s);
+int nvx_set_xsave(struct nvx_vcpu *x, const struct kvm_xsave *s);
 
 /* msr.c */
 int nvx_get_supported_cpuid(struct kvm_cpuid2 __user *u);

@@ -77,7 +77,7 @@ static void prepare_host(struct nvx_vcpu *x)
 	}
 	host_field(&h->fs_base, ENC_HOST_FS_BASE, x->host_fs_base);
 	host_field(&h->cr3, ENC_HOST_CR3, __native_read_cr3());
-	host_field(&h->cr4, ENC_HOST_CR4, cr4_read_shadow());
+	host_field(&h->cr4, ENC_HOST_CR4, nvx_read_cr4());
 }
 
 /* --- guest state that VMX does not switch --- */
@@ -113,7 +113,7 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 	nvx_vmcs_load(x, x->v.cur);
 	if (__this_cpu_read(last_vcpu) != x) {
 		__this_cpu_write(last_vcpu, x);
-		indirect_branch_prediction_barrier();
+		nvx_ibpb();
 	}
 }
 
@@ -167,7 +167,7 @@ void mach_kick_sync(struct nv_vcpu *v)
 
 void mach_barrier(struct nv_vcpu *v)
 {
-	indirect_branch_prediction_barrier();
+	nvx_ibpb();
 }
 
 /* --- entry --- */
@@ -185,7 +185,7 @@ noinstr void nvx_spec_ctrl_host(void)
 
 static bool must_flush_l1d(void)
 {
-	return boot_cpu_has_bug(X86_BUG_L1TF) && l1tf_mitigation != L1TF_MITIGATION_OFF && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+	return boot_cpu_has_bug(X86_BUG_L1TF) && !nvx_l1tf_off() && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
 }
 
 static void load_debug_registers(struct nvx_vcpu *x)
@@ -197,11 +197,32 @@ static void load_debug_registers(struct nvx_vcpu *x)
 	set_debugreg(x->dr6, 6);
 }
 
+/* Breakpoints of the kernel or of user space on this CPU: the guest's replace DR0-DR3, and a VM exit resets DR7 (28.5.1). */
+static void save_host_dr(unsigned long *dr)
+{
+	get_debugreg(dr[0], 0);
+	get_debugreg(dr[1], 1);
+	get_debugreg(dr[2], 2);
+	get_debugreg(dr[3], 3);
+	get_debugreg(dr[4], 7);
+}
+
+static void restore_host_dr(const unsigned long *dr)
+{
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
+	set_debugreg(dr[4], 7);
+}
+
 /* Interrupts off. What runs between here and the entry must not fault or schedule. */
 static bool enter_guest(struct nvx_vcpu *x)
 {
 	struct nv_vcpu *v = &x->v;
 	bool switch_xcr0 = x->xcr0_set && x->xcr0 != x->host_xcr0, failed;
+	bool host_dr = hw_breakpoint_active();
+	unsigned long dr[5];
 	struct nvx_host *h;
 	u32 pkru = 0;
 
@@ -210,6 +231,8 @@ static bool enter_guest(struct nvx_vcpu *x)
 	h = &x->host[v->cur == &v->vmcs02];
 	if (unlikely(switch_xcr0))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, x->xcr0);
+	if (unlikely(host_dr))
+		save_host_dr(dr);
 	if (unlikely(x->dr_used))
 		load_debug_registers(x);
 	if (static_cpu_has(X86_FEATURE_OSPKE))
@@ -233,8 +256,9 @@ static bool enter_guest(struct nvx_vcpu *x)
 		x->dr6 = dr6;
 		set_debugreg(DR6_RESERVED, 6);
 	}
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
+	if (unlikely(host_dr))
+		restore_host_dr(dr);
+	nvx_flush_before_user(); /* of what the guest trained */
 	return failed;
 }
 
@@ -255,37 +279,56 @@ static void host_event(u32 reason, struct nvx_vcpu *x)
 		asm volatile("int $18");
 }
 
+/* NVX_ALONE: what nv_handle_exit() may read, before VMX goes off: out of here each VMREAD takes a VMXON. */
+static void fetch_state(struct nv_vmcs *m)
+{
+	unsigned int f;
+
+	for (f = 0; f < NV_NFIELDS; f++)
+		if (nv_fields[f].group <= NV_G_SEG && nv_caps.needs[nv_fields[f].needs])
+			(void)nv_get(m, f);
+}
+
 /* One entry and exit. -EINTR, or as nv_handle_exit(). */
 static int run_once(struct nvx_vcpu *x)
 {
 	struct nv_vcpu *v = &x->v;
 	bool failed;
 	u32 reason;
+	int r;
 
 	preempt_disable();
 	load_guest(x);
 	local_irq_disable();
 	WRITE_ONCE(x->mode, NVX_IN_GUEST);
 	smp_mb(); /* mach_kick_sync() */
-	if (unlikely(need_resched() || signal_pending(current) || task_work_pending(current) || READ_ONCE(x->run->HINT_UNSAFE_IN_KVM(immediate_exit)) ||
-		     atomic_read(&nvx_rebooting) || !nvx_vmx_on_this_cpu())) {
+	r = nvx_vmx_begin();
+	if (unlikely(r || need_resched() || signal_pending(current) || task_work_pending(current) || READ_ONCE(x->run->HINT_UNSAFE_IN_KVM(immediate_exit)) ||
+		     atomic_read(&nvx_rebooting))) {
+		if (!r)
+			nvx_vmx_end();
 		WRITE_ONCE(x->mode, NVX_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
 		cond_resched();
 		if (atomic_read(&nvx_rebooting))
 			return -EIO;
+		if (r && r != -EAGAIN)
+			return r;
 		return signal_pending(current) || task_work_pending(current) || READ_ONCE(x->run->HINT_UNSAFE_IN_KVM(immediate_exit)) ? -EINTR : NV_RESUME;
 	}
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
+	nvx_fpu_enter(x);
 	failed = enter_guest(x);
+	nvx_fpu_leave(x);
 	WRITE_ONCE(x->mode, NVX_OUTSIDE);
 	if (likely(!failed)) {
 		v->cur->launched = true;
 		reason = nv_exit_begin(v);
 		host_event(reason, x);
 	}
+	if (NVX_ALONE)
+		fetch_state(v->cur);
+	nvx_vmx_end();
 	local_irq_enable();
 	preempt_enable();
 	return nv_handle_exit(v, failed);
@@ -314,18 +357,16 @@ int nvx_run(struct nvx_vcpu *x)
 	if (r)
 		return r;
 	rdmsrl(MSR_FS_BASE, x->host_fs_base);
-	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
-		x->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	r = nvx_vcpu_load(x);
 	if (r)
 		return r;
-	fpu_swap_kvm_fpstate(&x->fpu, true);
+	nvx_fpu_run_begin(x);
 	do {
 		r = nv_prepare_entry(&x->v);
 		if (likely(r == NV_RESUME))
 			r = run_once(x);
 	} while (r == NV_RESUME);
-	fpu_swap_kvm_fpstate(&x->fpu, false);
+	nvx_fpu_run_end(x);
 	nvx_vcpu_put(x);
 	return r;
 }

@@ -225,22 +225,11 @@ static int set_sregs(struct nvx_vcpu *x, const struct kvm_sregs *k)
 	return 0;
 }
 
-/* --- floating point: the kernel's own guest state --- */
-
-static int copy_xsave(struct nvx_vcpu *x, void *area, u32 size, bool set)
-{
-	u32 pkru = 0;
-
-	if (set)
-		return fpu_copy_uabi_to_guest_fpstate(&x->fpu, area, x->host_xcr0 ?: XFEATURE_MASK_FPSSE, &pkru);
-	memset(area, 0, size);
-	fpu_copy_guest_fpstate_to_uabi(&x->fpu, area, size, NVX_XSAVE_FEATURES, pkru);
-	return 0;
-}
+/* --- floating point --- */
 
 static int get_fpu(struct nvx_vcpu *x, struct kvm_fpu *f)
 {
-	const struct fxregs_state *s = &x->fpu.fpstate->regs.fxsave;
+	const struct fxregs_state *s = nvx_fxregs(x);
 
 	memset(f, 0, sizeof(*f));
 	memcpy(f->fpr, s->st_space, sizeof(f->fpr));
@@ -257,7 +246,7 @@ static int get_fpu(struct nvx_vcpu *x, struct kvm_fpu *f)
 
 static int set_fpu(struct nvx_vcpu *x, const struct kvm_fpu *f)
 {
-	struct fxregs_state *s = &x->fpu.fpstate->regs.fxsave;
+	struct fxregs_state *s = nvx_fxregs(x);
 
 	if (f->mxcsr & ~NVX_MXCSR_MASK) /* XRSTOR would fault in the kernel */
 		return -EINVAL;
@@ -270,8 +259,7 @@ static int set_fpu(struct nvx_vcpu *x, const struct kvm_fpu *f)
 	s->rdp = f->last_dp;
 	memcpy(s->xmm_space, f->xmm, sizeof(f->xmm));
 	s->mxcsr = f->mxcsr;
-	if (boot_cpu_has(X86_FEATURE_XSAVE))
-		x->fpu.fpstate->regs.xsave.header.xfeatures |= XFEATURE_MASK_FPSSE;
+	nvx_fpu_mark_used(x);
 	return 0;
 }
 
@@ -427,12 +415,13 @@ static int set_mp_state(struct nvx_vcpu *x, const struct kvm_mp_state *m)
 
 static int get_xsave(struct nvx_vcpu *x, struct kvm_xsave *s)
 {
-	return copy_xsave(x, s, sizeof(*s), false);
+	nvx_get_xsave(x, s);
+	return 0;
 }
 
 static int set_xsave(struct nvx_vcpu *x, struct kvm_xsave *s)
 {
-	return copy_xsave(x, s, sizeof(*s), true);
+	return nvx_set_xsave(x, s);
 }
 
 /* --- the table: structures of fixed size, copied in or out whole --- */

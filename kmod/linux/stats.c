@@ -39,10 +39,7 @@ static const struct {
 
 struct stats_file {
 	struct kvm_stats_header header;
-	struct {
-		struct kvm_stats_desc desc;
-		char name[NAME_SIZE];
-	} desc[NCOUNTERS];
+	u8 desc[NCOUNTERS][sizeof(struct kvm_stats_desc) + NAME_SIZE];
 	u64 data[NCOUNTERS];
 };
 
@@ -64,9 +61,11 @@ static ssize_t stats_read(struct file *file, char __user *buf, size_t len, loff_
 					       .desc_offset = offsetof(struct stats_file, desc),
 					       .data_offset = offsetof(struct stats_file, data) };
 	for (i = 0; i < NCOUNTERS; i++) {
-		f->desc[i].desc = (struct kvm_stats_desc){ .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |
+		struct kvm_stats_desc *desc = (void *)f->desc[i];
+
+		*desc = (struct kvm_stats_desc){ .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |
 								    KVM_STATS_BASE_POW10, .size = 1, .offset = i * sizeof(u64) };
-		strscpy(f->desc[i].name, counters[i].name, NAME_SIZE);
+		strscpy(desc->name, counters[i].name, NAME_SIZE);
 		f->data[i] = counter(&x->v.stats, i);
 	}
 	r = simple_read_from_buffer(buf, len, pos, f, sizeof(*f));

@@ -19,11 +19,15 @@
 
 static DEFINE_MUTEX(vmx_mutex);		/* users, and with cpus_read_lock() the state of all CPUs */
 static int vmx_users;
+static bool vmx_lost;			/* NVX_ALONE: another owner came while there were VMs */
 static enum cpuhp_state hotplug_state;
 static DEFINE_PER_CPU(bool, vmx_on);
 static DEFINE_PER_CPU(void *, vmxon_region);
 static DEFINE_PER_CPU(struct list_head, active);	/* struct nvx_active; touched on that CPU, interrupts off */
 atomic_t nvx_rebooting = ATOMIC_INIT(0), nvx_inside = ATOMIC_INIT(0);
+
+/* NVX_ALONE: as VMPTRLD would have it; VMX is off. */
+static DEFINE_PER_CPU(struct nv_vmcs *, current_vmcs);
 
 static DEFINE_SPINLOCK(vpid_lock);
 static DECLARE_BITMAP(vpids, 1 << 16);
@@ -45,28 +49,24 @@ bool nvx_vmx_on_this_cpu(void)
 static int cpu_vmx_on(void)
 {
 	void *region = __this_cpu_read(vmxon_region);
-	bool ok;
+	bool ok = false;
 	u64 pa;
 
 	if (__this_cpu_read(vmx_on))
 		return 0;
-	if (cr4_read_shadow() & X86_CR4_VMXE)
+	if (nvx_read_cr4() & X86_CR4_VMXE)
 		return -EBUSY;
 	if (!region)
 		return -ENOMEM;
-	cr4_set_bits_irqsoff(X86_CR4_VMXE);
+	nvx_cr4_set(X86_CR4_VMXE);
 	pa = __pa(region);
-	asm goto("1: vmxon %0\n\t"
-		 "jbe %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : : "m"(pa) : "memory", "cc" : failed);
-	ok = true;
-	goto out;
-failed:
-	ok = false;
-out:
+	/* A fault skips the SETA. */
+	asm volatile("1: vmxon %1\n\t"
+		     "seta %0\n"
+		     "2:" _ASM_EXTABLE(1b, 2b)
+		     : "+q"(ok) : "m"(pa) : "memory", "cc");
 	if (!ok) {
-		cr4_clear_bits_irqsoff(X86_CR4_VMXE);
+		nvx_cr4_clear(X86_CR4_VMXE);
 		return -EIO;
 	}
 	__this_cpu_write(vmx_on, true);
@@ -108,7 +108,9 @@ void mach_vmcs_clear(struct nv_vcpu *v, struct nv_vmcs *m)
 	 * time; another VMCLEAR when the CPU goes offline does no harm. nvx_vmcs_free() takes it off.
 	 */
 	preempt_disable();
-	if (m->cpu < 0 || m->cpu == smp_processor_id()) {
+	if (NVX_ALONE) {
+		m->launched = false;
+	} else if (m->cpu < 0 || m->cpu == smp_processor_id()) {
 		if (nvx_vmx_on_this_cpu())
 			VMX_INSN("vmclear", m->hpa);
 		m->launched = false;
@@ -124,6 +126,10 @@ void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
 	int cpu = smp_processor_id();
 	unsigned long flags;
 
+	if (NVX_ALONE) {
+		__this_cpu_write(current_vmcs, m);
+		return;
+	}
 	if (likely(m->cpu == cpu)) {
 		VMX_INSN("vmptrld", m->hpa);
 		return;
@@ -138,6 +144,7 @@ void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
 	a->vmcs = m;
 	list_add(&a->link, this_cpu_ptr(&active));
 	m->cpu = cpu;
+	VMX_INSN("vmclear", m->hpa); /* the first time it must be (25.11.3); then it is clear already */
 	VMX_INSN("vmptrld", m->hpa);
 	local_irq_restore(flags);
 }
@@ -161,7 +168,7 @@ static void cpu_vmx_off(void *unused)
 		vmcs_clear_here(a);
 	__this_cpu_write(vmx_on, false);
 	asm volatile("vmxoff" : : : "cc");
-	cr4_clear_bits_irqsoff(X86_CR4_VMXE);
+	nvx_cr4_clear(X86_CR4_VMXE);
 }
 
 static void cpu_vmx_on_call(void *p)
@@ -170,7 +177,70 @@ static void cpu_vmx_on_call(void *p)
 
 	if (r)
 		cmpxchg((int *)p, 0, r);
+	else if (NVX_ALONE)
+		cpu_vmx_off(NULL);
 }
+
+#if NVX_ALONE
+/*
+ * VMX is on from here to nvx_vmx_end() only, and no VMCS stays active: whoever writes CR4 from its shadow meanwhile would fault,
+ * but nobody does with interrupts off. What the TLB holds of us stays: it is tagged with tables of ours.
+ */
+int nvx_vmx_begin(void)
+{
+	struct nv_vmcs *m = __this_cpu_read(current_vmcs);
+	int r = READ_ONCE(vmx_lost) ? -EBUSY : cpu_vmx_on();
+
+	if (r) {
+		WRITE_ONCE(vmx_lost, true);
+		return r;
+	}
+	VMX_INSN("vmclear", m->hpa); /* the first time it must be (25.11.3) */
+	VMX_INSN("vmptrld", m->hpa);
+	return 0;
+}
+
+void nvx_vmx_end(void)
+{
+	struct nv_vmcs *m = __this_cpu_read(current_vmcs);
+
+	VMX_INSN("vmclear", m->hpa);
+	m->launched = false;
+	cpu_vmx_off(NULL);
+}
+
+u64 mach_vmread(u32 enc)
+{
+	unsigned long flags;
+	bool inside;
+	u64 v = 0;
+
+	local_irq_save(flags);
+	inside = nvx_vmx_on_this_cpu();
+	if (inside || !nvx_vmx_begin()) {
+		asm volatile("vmread %1, %0" : "=rm"(v) : "r"((u64)enc) : "cc");
+		if (!inside)
+			nvx_vmx_end();
+	}
+	local_irq_restore(flags);
+	return v; /* when VMX is lost the next entry says so */
+}
+
+void mach_vmwrite(u32 enc, u64 v)
+{
+	unsigned long flags;
+	bool inside;
+
+	local_irq_save(flags);
+	inside = nvx_vmx_on_this_cpu();
+	if (inside || !nvx_vmx_begin()) {
+		asm volatile("vmwrite %1, %0" : : "r"((u64)enc), "rm"(v) : "cc");
+		if (!inside)
+			nvx_vmx_end();
+	}
+	local_irq_restore(flags);
+}
+#endif
 
 /* The module that has VMX, as far as its name can be told: none of the usual owners exports anything to ask. */
 static void log_owner(void)
@@ -199,6 +269,7 @@ int nvx_vmx_get(void)
 	cpus_read_lock();
 	mutex_lock(&vmx_mutex);
 	if (vmx_users++ == 0) {
+		WRITE_ONCE(vmx_lost, false);
 		on_each_cpu(cpu_vmx_on_call, &r, 1);
 		if (r) {
 			vmx_users = 0;
@@ -244,7 +315,7 @@ static int vmx_cpu_online(unsigned int cpu)
 		INIT_LIST_HEAD(&per_cpu(active, cpu));
 		per_cpu(vmxon_region, cpu) = region;
 	}
-	if (vmx_users) {
+	if (vmx_users && !NVX_ALONE) {
 		local_irq_disable();
 		r = cpu_vmx_on();
 		local_irq_enable();
@@ -269,7 +340,7 @@ static int vmx_suspend(NVX_SYSCORE_ARG)
 
 static void vmx_resume(NVX_SYSCORE_ARG)
 {
-	if (vmx_users && cpu_vmx_on())
+	if (vmx_users && !NVX_ALONE && cpu_vmx_on())
 		pr_err("nestvmx: VMX cannot be switched on again after sleep\n");
 }
 
@@ -401,6 +472,16 @@ int nvx_vmx_init(void)
 	if (!boot_cpu_has(X86_FEATURE_VMX)) {
 		pr_err("nestvmx: this CPU has no VMX, or the firmware switched it off\n");
 		return -EOPNOTSUPP;
+	}
+	/* VM exits would have to load FRED's state, and host_event() could not hand on an NMI. */
+	if (nvx_has_fred()) {
+		pr_err("nestvmx: this kernel runs with FRED, which is not supported: boot it with fred=off\n");
+		return -EOPNOTSUPP;
+	}
+	if (NVX_ALONE) {
+		nv_params.shadow_vmcs = false; /* each field would take a VMXON */
+		nv_params.vpid = nv_params.vpid && nv_params.ept; /* linear mappings are tagged by VPID alone: others use the same */
+		pr_info("nestvmx: this kernel shares VMX with KVM only: slower entries, no VMCS shadowing\n");
 	}
 	r = nv_global_init();
 	if (r) {
