@@ -32,6 +32,7 @@ static int append_arguments(sd_bus_message *m, const struct request *request) {
         {NESTD_KEY_RUNTIME, request->wish.runtime_only},
         {NESTD_KEY_PERSISTENT, request->wish.persistent},
         {NESTD_KEY_WHEN_IDLE, request->wish.when_idle},
+        {NESTD_KEY_GUESTS, request->wish.guests},
     };
     uint32_t told = 0;
     int r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -101,6 +102,7 @@ static int plan_directly(struct way *way, const struct options *options, const s
                          struct json_object **ret) {
     const struct host *host = &way->host;
     struct wish wish = request->wish;
+    _cleanup_free_ char *why = NULL;
     int r = host_read(options, &way->host);
 
     if (r != EXIT_DONE)
@@ -113,6 +115,8 @@ static int plan_directly(struct way *way, const struct options *options, const s
         r = plan_host(host->facts, &wish, &way->plan);
     if (r == -ENOENT && streq(request->verb, "undo"))
         return no_such_change(way, request->id, ret);
+    if (r >= 0 && (r = plan_add_guests(host->root, host->facts, way->plan, &why)) < 0 && why)
+        return fail(r == -EACCES ? EXIT_NOT_AUTHORISED : EXIT_FAILED, request->verb, NULL, "%s", why);
     if (r >= 0)
         r = plan_name_blockers(host->root, host->facts, way->plan);
     if (r >= 0)
@@ -323,7 +327,9 @@ static int recover_first(const struct options *options, const struct request *re
     if (root->live && geteuid() != 0)
         return fail(EXIT_NOT_AUTHORISED, request->verb, "run it as root, or start nestd",
                     "only root can do it without nestd");
-    r = recover(root, &recovery, &message);
+    r = recover(root, false, &recovery, &message);
+    if (r < 0 && message)
+        return fail(EXIT_FAILED, "recovery of an interrupted change", NULL, "%s", message);
     if (r < 0)
         return fail_errno(r, "recovery of an interrupted change", NULL);
     if (message)

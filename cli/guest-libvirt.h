@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What guest, audit and disable --guests share of libvirt. Functions that return int return an exit code. */
+/* What guest and audit share of libvirt. Functions that return int return an exit code. */
 #pragma once
 
 #include <systemd/sd-bus.h>
@@ -21,6 +21,3 @@ void guest_tell_change(const struct options *options, const struct guest_wish *w
 int guest_try_nestd(const struct options *options, const char *what, sd_bus **ret_bus);
 /* The same as guest_change() for one guest, by nestd. */
 int guest_change_by_nestd(const struct options *options, sd_bus *bus, const char *guest, const struct guest_wish *wish);
-
-/* Every guest that can nest is hidden; for disable --guests. */
-int guests_hide_all(const struct options *options);

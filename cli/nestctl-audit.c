@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which guests can nest, which do, and who chose them; disable --guests, which closes them all. */
+/* Which guests can nest, which do, and who chose them. */
 #include "guest-audit.h"
 #include "guest-libvirt.h"
 #include "table.h"
@@ -62,38 +62,4 @@ int verb_audit(const struct options *options, int argc, char *argv[]) {
         printf("%s%u exposed that nobody chose.\n", json_object_array_length(guests) ? "\n" : "", bad);
     }
     return bad > 0 ? EXIT_NEGATIVE : EXIT_DONE;
-}
-
-int guests_hide_all(const struct options *options) {
-    _cleanup_domain_conn_ struct domain_conn c = {};
-    struct guest_wish wish = {.action = GUEST_HIDE};
-    virDomainPtr *doms = NULL;
-    int code = EXIT_DONE;
-
-    int r = guest_extension(options, &wish.extension);
-    if (r == EXIT_DONE && wish.extension == EXTENSION_NONE)
-        return EXIT_DONE; /* no guest can have what the host lacks */
-    if (r == EXIT_DONE)
-        r = guest_connect(options, false, &c);
-    if (r != EXIT_DONE)
-        return r;
-    int n = c.lv->virConnectListAllDomains(c.conn, &doms, VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
-    if (n < 0)
-        return fail(EXIT_FAILED, "libvirt", NULL, "%s", c.lv->virGetLastErrorMessage());
-    for (int i = 0; i < n; i++) {
-        _cleanup_domain_info_ struct domain_info info = {};
-        _cleanup_free_ char *why = NULL;
-        r = domain_read(&c, doms[i], wish.extension, &info, &why);
-        if (r < 0 && r != -ENOENT)
-            r = guest_fail(r, c.lv->virDomainGetName(doms[i]), why);
-        else
-            r = r >= 0 && guest_exposed(&info) != TRISTATE_NO && !info.refused
-                    ? guest_change(options, &c, doms[i], &wish, false)
-                    : EXIT_DONE;
-        if (code == EXIT_DONE)
-            code = r;
-        c.lv->virDomainFree(doms[i]);
-    }
-    free(doms);
-    return code;
 }

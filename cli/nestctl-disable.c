@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Nested off, now and at boot. */
 #include "change.h"
-#include "guest-libvirt.h"
 #include "wish.h"
 
 int verb_disable(const struct options *options, int argc, char *argv[]) {
@@ -9,7 +8,6 @@ int verb_disable(const struct options *options, int argc, char *argv[]) {
     int r = wish_parse(options, 0, NULL, &request.wish);
 
     request.wish.features[FEATURE_NESTED] = WANTED_OFF;
-    if (r == EXIT_DONE && options->guests)
-        r = guests_hide_all(options);
+    request.wish.guests = options->guests;
     return r == EXIT_DONE ? change_run(options, &request) : r;
 }

@@ -25,7 +25,7 @@ const struct option_row option_table[_OPTION_MAX] = {
     [OPTION_MODEL] = {"model", 0, "NAME", FIELD(model), "with --mode=custom, the CPU model; default: its own"},
     [OPTION_PROFILE] = {"profile", 0, "NAME", FIELD(profile), "what the hypervisor in the guest needs: kvm, xen, esxi, ..."},
     [OPTION_NOW] = {"now", 0, NULL, FIELD(now), "say how a running guest gets the change now; nothing is restarted"},
-    [OPTION_GUESTS] = {"guests", 0, NULL, FIELD(guests), "first hide every guest that can nest"},
+    [OPTION_GUESTS] = {"guests", 0, NULL, FIELD(guests), "hide every guest that can nest, too"},
 };
 
 #define EVERYWHERE                                                                                           \

@@ -2,6 +2,7 @@
 /* The outside world, one narrow file each: a test links something else in the place of these functions. */
 #pragma once
 
+#include "feature.h"
 #include "sysroot.h"
 
 /* May anything be changed under ROOT? Only on the running machine: a dump is for reading. */
@@ -42,3 +43,19 @@ int actor_libvirt_guests(const struct sysroot *root, char ***ret, size_t *ret_n)
 /* Makes libvirt look at KVM again. PARAMETERS: others than "nested" changed. Where libvirt could not be told, *RET_NOTE
  * says what to do (the caller frees); that libvirt is not installed or not running is no reason for a note. */
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
+
+/* actor-guests.c: libvirt's guests, where they are changed together with the host. Errors, with *RET_WHY (one line, to be freed):
+ * -EHOSTDOWN: libvirt's daemon does not run and was not to be started; -ENOENT: no such guest; those of domain_rewrite(). */
+struct actor_guest {
+    char *uuid, *name, *state; /* as guest-state.h writes it */
+    bool running;
+};
+void actor_guests_free(struct actor_guest *guests, size_t n);
+/* Every guest with a definition that may nest when it starts next, or does. No libvirt here: none. */
+int actor_guests_exposed(const struct sysroot *root, enum extension extension, struct actor_guest **ret, size_t *ret_n,
+                         char **ret_why);
+/* START: libvirt's daemon may be started for it. */
+int actor_guest_state(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why);
+/* From one state to the other. -ESTALE: it is in neither. */
+int actor_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                    char **ret_why);

@@ -102,7 +102,7 @@ static int result_failed(const struct sysroot *root, const struct plan *plan, st
 
     if (!why)
         return -ENOMEM;
-    if (run_backward(root, e, &back) < 0) {
+    if (run_backward(root, e, false, &back) < 0) {
         if (!(o->id = text_format("%u", e->id)))
             return -ENOMEM;
         return set_result(o, back.error == -EBUSY ? 4 : 1,

@@ -37,8 +37,10 @@ int undo_apply(const struct sysroot *root, const char *id, const struct plan *pl
                void *userdata, struct outcome *ret);
 
 enum recovery { RECOVERY_CLEAN, RECOVERY_FINISHED, RECOVERY_ROLLED_BACK };
-/* Called first by whoever is about to change the host. MESSAGE says what was found; NULL when clean. */
-int recover(const struct sysroot *root, enum recovery *ret, char **ret_message);
+/* Called first by whoever is about to change the host. MESSAGE says what was found, or why it failed; NULL when clean.
+ * BOOTING: libvirt's daemon waits for us to have started and must not be waited for; -EHOSTDOWN: its guests are still to be
+ * put back, all the rest is done. */
+int recover(const struct sysroot *root, bool booting, enum recovery *ret, char **ret_message);
 
 /* A wish that waits for the module to become idle. */
 int pending_load(const struct sysroot *root, struct wish *ret); /* -ENOENT: none */

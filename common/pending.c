@@ -42,6 +42,7 @@ static int wish_from_json(struct json_object *o, struct wish *ret) {
     }
     wish.runtime_only = get_bool(o, "runtime");
     wish.persistent = get_bool(o, "persistent");
+    wish.guests = get_bool(o, "guests");
     *ret = wish;
     return 0;
 }
@@ -79,7 +80,8 @@ static int wish_to_json(const struct wish *wish, struct json_object *o) {
             return -ENOMEM;
     if (add(o, "version", json_object_new_int(PENDING_VERSION)) < 0 ||
         add(o, "runtime", json_object_new_boolean(wish->runtime_only)) < 0 ||
-        add(o, "persistent", json_object_new_boolean(wish->persistent)) < 0)
+        add(o, "persistent", json_object_new_boolean(wish->persistent)) < 0 ||
+        add(o, "guests", json_object_new_boolean(wish->guests)) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -10,7 +10,7 @@ static const char *const kinds[_STEP_KIND_MAX] = {
     [STEP_WRITE_OPTIONS] = "write-options",     [STEP_SET_PARAMETER] = "set-parameter",
     [STEP_UNLOAD_MODULE] = "unload-module",     [STEP_LOAD_MODULE] = "load-module",
     [STEP_SETTLE] = "settle",                   [STEP_REFRESH_LIBVIRT] = "refresh-libvirt",
-    [STEP_VERIFY] = "verify",
+    [STEP_VERIFY] = "verify",               [STEP_CHANGE_GUEST] = "change-guest",
 };
 
 const char *step_kind_to_string(enum step_kind k) {

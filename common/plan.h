@@ -11,6 +11,7 @@ struct wish {
     bool runtime_only; /* --runtime: nothing is written to /etc */
     bool persistent;   /* write even if the kernel's default is already right */
     bool when_idle;    /* blocked is not an error: leave it pending and let nestd finish */
+    bool guests;       /* plan_add_guests(): hide every guest that can nest, too */
 };
 
 /* What "enable" without a feature means: nested on, and on with it whatever nested guests profit from that every CPU
@@ -25,6 +26,7 @@ enum step_kind {
     STEP_SETTLE,         /* udev done, /dev/kvm back with the mode and owner it had (OLD) */
     STEP_REFRESH_LIBVIRT,
     STEP_VERIFY,
+    STEP_CHANGE_GUEST,   /* libvirt's guest TARGET ("UUID NAME") gets another state: see guest-state.h */
     _STEP_KIND_MAX,
 };
 const char *step_kind_to_string(enum step_kind k);
@@ -66,6 +68,10 @@ int plan_to_json(const struct plan *plan, struct json_object **ret);
 /* Says who uses the module of a PLAN_BLOCKED plan: fills in BLOCKERS by looking at /proc and asking libvirt. apply_plan()
  * does so by itself; this is for those who only show the plan. Only -ENOMEM fails. */
 int plan_name_blockers(const struct sysroot *root, const struct host_facts *facts, struct plan *plan);
+
+/* If the plan's wish says so: steps that hide every guest that can nest, before all others; undone with them. Only where the
+ * host's own part can be done, or is done. Errors, with *ret_why (one line, to be freed): those of actor_guests_exposed(). */
+int plan_add_guests(const struct sysroot *root, const struct host_facts *facts, struct plan *plan, char **ret_why);
 
 /* What exit code a verdict means (INTERFACES.md). */
 int plan_exit_code(const struct plan *plan);

@@ -9,7 +9,7 @@ static char *say(const struct entry *e, const char *what) {
                        e->summary, what);
 }
 
-int recover(const struct sysroot *root, enum recovery *ret, char **ret_message) {
+int recover(const struct sysroot *root, bool booting, enum recovery *ret, char **ret_message) {
     _cleanup_failure_ struct failure f = {};
     _cleanup_entry_ struct entry *e = NULL;
     _cleanup_free_ char *message = NULL, *note = NULL;
@@ -32,8 +32,10 @@ int recover(const struct sysroot *root, enum recovery *ret, char **ret_message) 
         run_forward(root, e, NULL, NULL, &note, &f) >= 0)
         result = RECOVERY_FINISHED;
     else if (e) {
-        if ((r = run_backward(root, e, &f)) < 0)
+        if ((r = run_backward(root, e, booting, &f)) < 0) {
+            *ret_message = TAKE_PTR(f.message);
             return r;
+        }
         result = RECOVERY_ROLLED_BACK;
     }
     if (e && !(message = say(e, result == RECOVERY_FINISHED ? "finished" : "rolled back")))

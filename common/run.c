@@ -176,6 +176,28 @@ static int set_parameter(const struct sysroot *root, const struct step *s, const
     return 0;
 }
 
+int run_guest(const struct step *s, struct run_guest *ret) {
+    const char *name = strchr(s->target, ' ');
+
+    if (s->kind != STEP_CHANGE_GUEST || !s->before || !s->after || !name || name - s->target != RUN_UUID_LENGTH)
+        return -EBADMSG;
+    memcpy(ret->uuid, s->target, RUN_UUID_LENGTH);
+    ret->uuid[RUN_UUID_LENGTH] = 0;
+    ret->name = name + 1;
+    return 0;
+}
+
+/* A guest that is gone needs nothing. */
+static int change_guest(const struct sysroot *root, const struct step *s, struct failure *f) {
+    _cleanup_free_ char *why = NULL;
+    struct run_guest g = {};
+    int r = run_guest(s, &g);
+
+    if (r < 0 || (r = actor_guest_set(root, g.uuid, s->before, s->after, true, &why)) >= 0 || r == -ENOENT)
+        return r == -EBADMSG ? fail(f, r, NULL) : 0;
+    return fail(f, r, text_format("guest %s: %s", g.name, why ? why : strerror(-r)));
+}
+
 static int make_step(const struct sysroot *root, struct entry *e, const struct step *s, char **note,
                      struct failure *f) {
     int r;
@@ -198,6 +220,8 @@ static int make_step(const struct sysroot *root, struct entry *e, const struct s
         return r < 0 ? fail(f, r, NULL) : 0;
     case STEP_VERIFY:
         return verify(root, s, f);
+    case STEP_CHANGE_GUEST:
+        return change_guest(root, s, f);
     default:
         return fail(f, -EBADMSG, NULL);
     }
@@ -272,6 +296,24 @@ static int restore_parameters(const struct sysroot *root, const struct entry *e,
     return 0;
 }
 
+/* What somebody else has made of a guest since is not ours to lose. */
+static int restore_guests(const struct sysroot *root, const struct entry *e, bool booting, struct failure *f) {
+    int r, first = 0;
+
+    for (size_t i = e->current + 1; i-- > 0;) {
+        const struct step *s = i < e->n_steps ? &e->steps[i] : NULL;
+        _cleanup_free_ char *why = NULL;
+        struct run_guest g;
+
+        if (!s || run_guest(s, &g) < 0)
+            continue;
+        r = actor_guest_set(root, g.uuid, s->after, s->before, !booting, &why);
+        if (r < 0 && r != -ENOENT && r != -ESTALE && first == 0)
+            first = fail(f, r, text_format("guest %s could not be put back: %s", g.name, why ? why : strerror(-r)));
+    }
+    return first;
+}
+
 /* A module that is coming or going will have come or gone in a moment. */
 static int wait_until_stable(const struct sysroot *root, const char *module) {
     int r = 0;
@@ -336,7 +378,7 @@ static int booted_with_new(const struct sysroot *root, const struct step *unload
     return r == -ENOENT ? 0 : r < 0 ? r : !!name;
 }
 
-int run_backward(const struct sysroot *root, struct entry *e, struct failure *f) {
+int run_backward(const struct sysroot *root, struct entry *e, bool booting, struct failure *f) {
     const struct step *unloaded = made(e, STEP_UNLOAD_MODULE), *loaded = made(e, STEP_LOAD_MODULE),
                       *settled = steps_find(e->steps, e->n_steps, STEP_SETTLE);
     _cleanup_free_ char *note = NULL;
@@ -368,6 +410,8 @@ int run_backward(const struct sysroot *root, struct entry *e, struct failure *f)
             return r;
         (void)actor_libvirt_refresh(root, true, &note);
     }
+    if ((r = restore_guests(root, e, booting, f)) < 0)
+        return r;
     if ((r = journal_remove(root, e->id)) < 0 && !journal_is_gone(root, e->id))
         return fail(f, r, text_format("the journal in %s could not be written: %s", JOURNAL_DIR, strerror(-r)));
     return 0;
@@ -375,6 +419,7 @@ int run_backward(const struct sysroot *root, struct entry *e, struct failure *f)
 
 static int step_is_made(const struct sysroot *root, const struct entry *e, const struct step *s) {
     _cleanup_free_ char *text = NULL, *module = NULL, *name = NULL, *value = NULL, *wanted = NULL;
+    struct run_guest guest;
     const char *slash;
     mode_t mode;
     int r;
@@ -400,6 +445,10 @@ static int step_is_made(const struct sysroot *root, const struct entry *e, const
             return r;
         r = params_first_difference(root, s->target, s->after, &name, &value);
         return r == -ENOENT ? 0 : r < 0 ? r : !name;
+    case STEP_CHANGE_GUEST:
+        if ((r = run_guest(s, &guest)) >= 0)
+            r = actor_guest_state(root, guest.uuid, false, &text, NULL);
+        return r == -ENOENT ? 1 : r < 0 ? r : streq_ptr(text, s->after);
     default:
         return 1;
     }

@@ -22,10 +22,18 @@ int run_lock(const struct sysroot *root, int *ret_fd);
 int run_forward(const struct sysroot *root, struct entry *e, apply_progress_t progress, void *userdata, char **note,
                 struct failure *ret_failure);
 /* Puts everything back that the steps up to e->current may have changed, looking at what is there, so that it may be
- * done again and again; then forgets the entry. On failure the entry stays, to be tried again. */
-int run_backward(const struct sysroot *root, struct entry *e, struct failure *ret_failure);
+ * done again and again; then forgets the entry. On failure the entry stays, to be tried again. BOOTING: see recover(). */
+int run_backward(const struct sysroot *root, struct entry *e, bool booting, struct failure *ret_failure);
 /* Is everything changed already, so that only looking is left? Then e->current is moved there. -errno: cannot tell. */
 int run_is_nearly_done(const struct sysroot *root, struct entry *e);
+
+/* Whom a STEP_CHANGE_GUEST is about; NAME is a part of S. -EBADMSG: it is none. */
+#define RUN_UUID_LENGTH 36
+struct run_guest {
+    char uuid[RUN_UUID_LENGTH + 1];
+    const char *name;
+};
+int run_guest(const struct step *s, struct run_guest *ret);
 
 /* The text of the options file and its permissions; no file: *RET NULL. -EBADMSG: a NUL is in it. -EMLINK: a symlink. */
 int run_read_options(const struct sysroot *root, char **ret, mode_t *ret_mode);

@@ -2,6 +2,7 @@
 /* Undo: a plan like any other, made from a journal entry instead of a wish, journalled and undone like any other. */
 #include "run.h"
 
+#include "actor.h"
 #include "params.h"
 #include "plan-build.h"
 #include "text.h"
@@ -124,6 +125,7 @@ static int check_later(const struct history *h, size_t index, struct plan *plan)
 
         if (h->undone[i] || later->undoes ||
             !((find(e, STEP_WRITE_OPTIONS) && find(later, STEP_WRITE_OPTIONS)) ||
+              (find(e, STEP_CHANGE_GUEST) && find(later, STEP_CHANGE_GUEST)) ||
               (touches_module(e) && touches_module(later))))
             continue;
         if ((r = strings_push(&plan->blockers, &plan->n_blockers,
@@ -231,6 +233,44 @@ static int undo_parameters(const struct sysroot *root, const struct entry *e, st
     return 0;
 }
 
+static int cannot_undo_guest(struct plan *plan, const char *name, const char *why) {
+    steps_free(TAKE_PTR(plan->steps), plan->n_steps);
+    plan->n_steps = 0;
+    plan->verdict = PLAN_BLOCKED;
+    plan->message = text_format("guest %s cannot be put back: %s", name, why);
+    plan->hint = strdup("is libvirtd or virtqemud running?");
+    return plan->message && plan->hint ? 1 : -ENOMEM;
+}
+
+/* Guests that somebody has changed since, or that are gone, are left alone. */
+static int undo_guests(const struct sysroot *root, const struct entry *e, struct plan *plan) {
+    for (size_t i = e->n_steps; i-- > 0;) {
+        const struct step *s = &e->steps[i];
+        _cleanup_free_ char *now = NULL, *why = NULL;
+        struct run_guest g;
+        int r;
+
+        if (run_guest(s, &g) < 0)
+            continue;
+        r = actor_guest_state(root, g.uuid, true, &now, &why);
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0 && r != -ENOENT)
+            return cannot_undo_guest(plan, g.name, why ? why : strerror(-r));
+        if (r >= 0 && streq(now, s->before))
+            continue;
+        if (r >= 0 && streq(now, s->after))
+            r = plan_add_step(plan, STEP_CHANGE_GUEST, s->target, s->after, s->before, strdup("its definition as it was before"));
+        else
+            r = strings_push(&plan->notes, &plan->n_notes,
+                             text_format("guest %s stays as it is: %s", g.name,
+                                         why ? why : "somebody else has changed it since"));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static bool is_pending(const struct sysroot *root) {
     struct wish wish;
 
@@ -272,6 +312,8 @@ int undo_plan(const struct sysroot *root, const struct host_facts *facts, const 
         r = undo_parameters(root, e, plan);
     if (r == 0)
         r = undo_reload(root, facts, e, plan);
+    if (r == 0)
+        r = undo_guests(root, e, plan);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(plan);

@@ -12,6 +12,7 @@ struct request {
     struct order order;
     bool plan_only;
     struct json_object *plan; /* work_plan()'s result */
+    const char *details[5];
 };
 
 static void request_free(struct request *q) {
@@ -64,6 +65,18 @@ static int act(struct request *q, sd_bus_error *error) {
     return sd_bus_reply_method_return(q->message, "o", job_path(job));
 }
 
+static void on_authorized(const sd_bus_error *refusal, void *userdata);
+
+/* Takes REQUEST: the answer frees it, and may have. */
+static void ask(struct request *request, const char *action) {
+    _cleanup_(request_freep) struct request *q = request;
+
+    if (authorize(q->message, action, q->details, on_authorized, q) < 0)
+        sd_bus_reply_method_errorf(q->message, SD_BUS_ERROR_ACCESS_DENIED, "the caller cannot be identified: it is gone");
+    else
+        TAKE_PTR(q);
+}
+
 static void on_authorized(const sd_bus_error *refusal, void *userdata) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(request_freep) struct request *q = userdata;
@@ -71,6 +84,12 @@ static void on_authorized(const sd_bus_error *refusal, void *userdata) {
 
     if (refusal) {
         sd_bus_reply_method_error(q->message, refusal);
+        return;
+    }
+    /* Who may change the host may not change guests for that. */
+    if ((q->order.wish.guests || plan_int(q, "guests") > 0) && !q->order.may_change_guests) {
+        q->order.may_change_guests = true;
+        ask(TAKE_PTR(q), "org.nestd1.expose-guest");
         return;
     }
     r = act(q, &error);
@@ -90,10 +109,12 @@ const char *change_action(enum change_kind kind, bool reloads) {
 static void on_planned(int r, struct json_object *result, const char *why, void *userdata) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(request_freep) struct request *q = userdata;
-    const char *details[] = { "verb", change_kind_to_string(q->order.kind), "change", NULL, NULL };
+    struct json_object *v;
 
     if (r < 0) {
-        log_warning_errno(r, "Cannot plan \"%s\": %s%s%m", details[1], strempty(why), why ? ": " : "");
+        if (!why && json_object_object_get_ex(result, "why", &v))
+            why = json_object_get_string(v);
+        log_warning_errno(r, "Cannot plan \"%s\": %s%s%m", change_kind_to_string(q->order.kind), strempty(why), why ? ": " : "");
         error_from_errno(&error, r, why);
         sd_bus_reply_method_error(q->message, &error);
         return;
@@ -105,12 +126,12 @@ static void on_planned(int r, struct json_object *result, const char *why, void 
     }
 
     q->order.may_reload = plan_int(q, "reloads") > 0 || q->order.kind == CHANGE_UNDO;
-    details[3] = strempty(plan_string(q, "summary"));
-    r = authorize(q->message, change_action(q->order.kind, q->order.may_reload), details, on_authorized, q);
-    if (r < 0)
-        sd_bus_reply_method_errorf(q->message, SD_BUS_ERROR_ACCESS_DENIED, "the caller cannot be identified: it is gone");
-    else
-        TAKE_PTR(q); /* the answer frees it, and may have */
+    q->order.may_change_guests = q->order.kind == CHANGE_UNDO;
+    q->details[0] = "verb";
+    q->details[1] = change_kind_to_string(q->order.kind);
+    q->details[2] = "change";
+    q->details[3] = strempty(plan_string(q, "summary"));
+    ask(TAKE_PTR(q), change_action(q->order.kind, q->order.may_reload));
 }
 
 int change_begin(struct manager *m, sd_bus_message *message, enum change_kind kind, bool plan_only, sd_bus_error *error) {

@@ -66,8 +66,11 @@ struct manager *manager_free(struct manager *m) {
 static void log_start(struct json_object *result) {
     struct json_object *v, *message;
 
-    if (json_object_object_get_ex(result, "recover_error", &v))
-        log_error_errno(json_object_get_int(v), "Cannot recover an interrupted change: %m");
+    if (json_object_object_get_ex(result, "recover_error", &v)) {
+        bool told = json_object_object_get_ex(result, "recover_why", &message);
+        log_error_errno(json_object_get_int(v), "Cannot recover an interrupted change: %s%s%m",
+                        told ? json_object_get_string(message) : "", told ? ": " : "");
+    }
     if (json_object_object_get_ex(result, "recovery", &v))
         log_notice("%s", json_object_get_string(v));
     if (json_object_object_get_ex(result, "drift", &v))
@@ -95,6 +98,28 @@ static int go_public(struct manager *m) {
     return 0;
 }
 
+static void on_recovered(int r, struct json_object *result, const char *why, void *userdata) {
+    if (r < 0)
+        log_error_errno(r, "Cannot recover an interrupted change: %s%s%m", strempty(why), why ? ": " : "");
+    else {
+        log_start(result);
+        (void)manager_take_summary(userdata, result);
+    }
+}
+
+/* At boot libvirt's daemon waits until we are ready (Before=); now it may be waited for. */
+static void recover_guests(struct manager *m, struct json_object *result) {
+    struct order order = { .root_path = m->root_path };
+    struct json_object *v;
+    struct task *task;
+    int r;
+
+    if (!json_object_object_get_ex(result, "recover_error", &v) || json_object_get_int(v) != -EHOSTDOWN)
+        return;
+    if ((r = task_start(m->event, work_start, &order, NULL, on_recovered, m, &task)) < 0)
+        log_error_errno(r, "Cannot start a worker: %m");
+}
+
 static void on_started(int r, struct json_object *result, const char *why, void *userdata) {
     struct manager *m = userdata;
 
@@ -106,6 +131,8 @@ static void on_started(int r, struct json_object *result, const char *why, void 
     }
     if (r >= 0)
         r = go_public(m);
+    if (r >= 0)
+        recover_guests(m, result);
     if (r < 0)
         sd_event_exit(m->event, r);
 }

@@ -15,6 +15,7 @@ static const struct option {
     { NESTD_KEY_RUNTIME,    'b', BIT(CHANGE_ENABLE) | BIT(CHANGE_DISABLE), OFFSET(wish.runtime_only) },
     { NESTD_KEY_PERSISTENT, 'b', BIT(CHANGE_ENABLE) | BIT(CHANGE_DISABLE), OFFSET(wish.persistent) },
     { NESTD_KEY_WHEN_IDLE,  'b', BIT(CHANGE_ENABLE) | BIT(CHANGE_DISABLE), OFFSET(wish.when_idle) },
+    { NESTD_KEY_GUESTS,    'b', BIT(CHANGE_DISABLE),                      OFFSET(wish.guests) },
     { NESTD_KEY_ID,         's', BIT(CHANGE_UNDO),                         OFFSET(id) },
 };
 

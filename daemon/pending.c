@@ -26,7 +26,8 @@ static bool module_is_idle(struct manager *m) {
 }
 
 static void finish(struct manager *m) {
-    struct order order = { .root_path = m->root_path, .kind = CHANGE_WHEN_IDLE, .may_reload = true };
+    struct order order = { .root_path = m->root_path, .kind = CHANGE_WHEN_IDLE, .may_reload = true,
+                           .may_change_guests = true };
     struct job *job;
     int r = job_start(m, &order, NULL, &job);
 

@@ -142,7 +142,8 @@ int work_list_changes(struct worker *w, const void *arg, struct json_object **re
 
 /* ------------------------------------------------------------------ plans */
 
-static int make_plan(const struct order *order, const struct view *v, struct plan **ret) {
+/* *WHY: what a guest or libvirt had to say, to be freed. */
+static int make_plan(const struct order *order, const struct view *v, struct plan **ret, char **why) {
     struct wish wish = order->wish;
     int r;
 
@@ -163,7 +164,15 @@ static int make_plan(const struct order *order, const struct view *v, struct pla
         if (order->default_features)
             wish.features[FEATURE_NESTED] = WANTED_OFF;
     }
-    return plan_host(v->facts, &wish, ret);
+    r = plan_host(v->facts, &wish, ret);
+    return r < 0 ? r : plan_add_guests(v->root, v->facts, *ret, why);
+}
+
+static bool plan_changes_guests(const struct plan *plan) {
+    FOREACH_ARRAY(s, plan->steps, plan->n_steps)
+        if (s->kind == STEP_CHANGE_GUEST)
+            return true;
+    return false;
 }
 
 static bool plan_reloads(const struct plan *plan) {
@@ -193,18 +202,23 @@ static char *plan_refusal(const struct plan *plan) {
 int work_plan(struct worker *w, const void *arg, struct json_object **ret) {
     _cleanup_json_ struct json_object *document = NULL;
     _cleanup_(plan_freep) struct plan *plan = NULL;
-    _cleanup_free_ char *refusal = NULL;
+    _cleanup_free_ char *refusal = NULL, *why = NULL;
     _cleanup_view_ struct view v = {};
     int r;
 
-    if ((r = new_result(ret)) < 0 || (r = view_facts(arg, &v)) < 0 || (r = make_plan(arg, &v, &plan)) < 0)
+    if ((r = new_result(ret)) < 0 || (r = view_facts(arg, &v)) < 0)
         return r;
+    if ((r = make_plan(arg, &v, &plan, &why)) < 0) {
+        (void)add_string(*ret, "why", why);
+        return r;
+    }
     if (plan->verdict == PLAN_BLOCKED && (r = plan_name_blockers(v.root, v.facts, plan)) < 0)
         return r;
     if (!(refusal = plan_refusal(plan)) || (r = plan_to_json(plan, &document)) < 0)
         return r < 0 ? r : -ENOMEM;
     if ((r = add(*ret, "verdict", json_object_new_int((int)plan->verdict))) < 0 ||
         (r = add(*ret, "reloads", json_object_new_boolean(plan_reloads(plan)))) < 0 ||
+        (r = add(*ret, "guests", json_object_new_boolean(plan_changes_guests(plan)))) < 0 ||
         (r = add_string(*ret, "message", refusal)) < 0 || (r = add_string(*ret, "summary", plan->summary)) < 0)
         return r;
     return add_text(*ret, document);
@@ -217,32 +231,43 @@ static bool on_progress(double fraction, const struct step *step, void *userdata
     return !worker_cancelled(userdata);
 }
 
-/* Between the caller's authorisation and now somebody may have loaded the module. */
-static int refuse_reload(struct outcome *o) {
+/* Between the caller's authorisation and now somebody may have loaded the module, or defined a guest. */
+static int refuse_more(struct outcome *o) {
     o->exit_code = 4;
-    o->message = strdup("The host changed while the authorisation was asked for: now the module has to be reloaded; try again.");
+    o->message = strdup("The host changed while the authorisation was asked for: now more has to be changed than that was for; try again.");
     return o->message ? 0 : -ENOMEM;
 }
 
 static int run_order(struct worker *w, const struct order *order, const struct view *v, struct plan *plan,
                     struct outcome *ret) {
-    if (plan_reloads(plan) && !order->may_reload)
-        return refuse_reload(ret);
+    if ((plan_reloads(plan) && !order->may_reload) || (plan_changes_guests(plan) && !order->may_change_guests))
+        return refuse_more(ret);
     if (order->kind == CHANGE_UNDO)
         return undo_apply(v->root, order->id, plan, on_progress, w, ret);
     return apply_plan(v->root, plan, change_kind_to_string(order->kind), on_progress, w, ret);
 }
 
+/* A guest, or libvirt, is in the way: nothing was touched. */
+static int fail_with_guest(int r, char **why, struct outcome *ret) {
+    if (!*why)
+        return r;
+    ret->exit_code = r == -EACCES ? 5 : 1;
+    ret->message = TAKE_PTR(*why);
+    return 0;
+}
+
 static int change_host(struct worker *w, const struct order *order, struct outcome *ret) {
     _cleanup_(plan_freep) struct plan *plan = NULL;
-    _cleanup_free_ char *message = NULL;
+    _cleanup_free_ char *message = NULL, *why = NULL;
     _cleanup_view_ struct view v = {};
     enum recovery recovery;
     int r;
 
-    if ((r = sysroot_open(order->root_path, &v.root)) < 0 || (r = recover(v.root, &recovery, &message)) < 0 ||
-        (r = probe_host(v.root, &v.facts)) < 0 || (r = make_plan(order, &v, &plan)) < 0)
-        return r;
+    if ((r = sysroot_open(order->root_path, &v.root)) < 0 || (r = recover(v.root, false, &recovery, &message)) < 0 ||
+        (r = probe_host(v.root, &v.facts)) < 0)
+        return fail_with_guest(r, &message, ret);
+    if ((r = make_plan(order, &v, &plan, &why)) < 0)
+        return fail_with_guest(r, &why, ret);
     r = run_order(w, order, &v, plan, ret);
     /* What cannot be done now that the module is idle would be tried again with every guest that stops. */
     if (r >= 0 && order->kind == CHANGE_WHEN_IDLE && ret->exit_code != 0 && !ret->pending)
@@ -386,10 +411,11 @@ int work_start(struct worker *w, const void *arg, struct json_object **ret) {
     if ((r = new_result(ret)) < 0 || (r = view_facts(arg, &v)) < 0)
         return r;
 
-    r = recover(v.root, &recovery, &message);
-    if (r < 0)
+    r = recover(v.root, sysroot_stat(v.root, BOOT_CHECKED, &st) == -ENOENT, &recovery, &message);
+    if (r < 0) {
         add(*ret, "recover_error", json_object_new_int(r));
-    else if (recovery != RECOVERY_CLEAN) {
+        add_string(*ret, "recover_why", message);
+    } else if (recovery != RECOVERY_CLEAN) {
         add_string(*ret, "recovery", message ? message : "An interrupted change was dealt with.");
         v.facts = host_facts_free(v.facts);
         if ((r = probe_host(v.root, &v.facts)) < 0)

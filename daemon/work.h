@@ -16,7 +16,7 @@ struct order {
     struct wish wish;
     bool default_features; /* none was named */
     const char *id;        /* of the change to undo; NULL: the last one */
-    bool may_reload;       /* the caller was authorised for it */
+    bool may_reload, may_change_guests; /* the caller was authorised for it */
 };
 
 /* { "summary": { "vendor", "extension", "module", "capable", "enabled", "persistent", "pending" }, "text": JSON } */
@@ -28,7 +28,7 @@ int work_start(struct worker *w, const void *order, struct json_object **ret);
 int work_check(struct worker *w, const void *order, struct json_object **ret);
 /* { "text": changes_to_json() } */
 int work_list_changes(struct worker *w, const void *order, struct json_object **ret);
-/* { "verdict": enum plan_verdict, "message", "reloads": bool, "summary": TEXT, "text": plan_to_json() } */
+/* { "verdict": enum plan_verdict, "message", "reloads": bool, "guests": bool, "summary": TEXT, "text": plan_to_json() } */
 int work_plan(struct worker *w, const void *order, struct json_object **ret);
 /* { "outcome": outcome_to_json(), and work_describe()'s result afterwards } */
 int work_change(struct worker *w, const void *order, struct json_object **ret);

@@ -363,3 +363,123 @@ EOF
     kill -TERM $pid
     finishes $pid 0
 }
+
+A=6a7c9d2e-0000-4000-8000-00000000000a
+B=6a7c9d2e-0000-4000-8000-00000000000b
+
+# guest UUID STATE; guests: what they are now
+guest() {
+    mkdir -p "$host/fake/guests"
+    echo "$1 $2" >"$host/fake/guests/$1"
+}
+
+guests() {
+    grep -h . "$host"/fake/guests/*
+}
+
+guests_story() {
+    local arguments
+    guest $A 'expose vmx custom Nehalem -'
+    guest $B original
+    guest 6a7c9d2e-0000-4000-8000-00000000000c 'hide vmx'
+    while read -r arguments; do
+        case $arguments in
+        refuses) : >"$host/fake/refuses-$A" ;;
+        accepts) rm "$host/fake/refuses-$A" ;;
+        gone) rm "$host/fake/guests/$B" ;;
+        others) guest $A 'expose vmx keep - esxi' ;;
+        chosen) printf '[Guests]\nExpose=%s\n' "$A" >"$host/etc/nestd/nestd.conf" ;;
+        not-chosen) rm "$host/etc/nestd/nestd.conf" ;;
+        in-use) "$O/tests/fake-host" use "$host" yes ;;
+        idle) "$O/tests/fake-host" use "$host" no ;;
+        *)
+            echo "== $arguments"
+            # shellcheck disable=SC2086 # words
+            "$1" $arguments 2>&1 </dev/null | without_time
+            echo "code ${PIPESTATUS[0]}"
+            ;;
+        esac
+        snapshot | grep -v /var/lib/nestd
+        guests
+    done <<'EOF'
+disable --guests --dry-run
+disable --guests --dry-run --json
+in-use
+disable --guests
+idle
+chosen
+disable --guests
+not-chosen
+refuses
+disable --guests
+accepts
+disable --guests
+disable --guests
+refuses
+undo
+accepts
+undo --dry-run
+undo
+disable
+disable --guests --json
+others
+undo
+gone
+disable --guests
+undo
+EOF
+}
+
+@test "disable --guests: one change, with nestd and without: all or nothing, undone as one" {
+    mkdir -p "$host/etc/nestd"
+    guests_story directly >"$BATS_TEST_TMPDIR/directly"
+    rm -rf "$host"
+    new_host
+    mkdir -p "$host/etc/nestd"
+    with_nestd
+    guests_story through_nestd >"$BATS_TEST_TMPDIR/through"
+    diff -u <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/directly") <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/through")
+}
+
+@test "disable --guests: a guest that refuses is named, and nothing has changed" {
+    guest $A original
+    guest $B 'expose vmx keep - -'
+    before=$(snapshot; guests)
+    # the second of two, when the first is hidden already
+    : >"$host/fake/refuses-$B"
+    run --separate-stderr directly disable --guests --quiet
+    assert_complaint 1 "guest $B: libvirt refuses the new definition, the old one stays; everything is as it was before"
+    assert_equal "$(snapshot | grep -v /var/lib/nestd; guests)" "$(grep -v /var/lib/nestd <<<"$before")"
+    rm "$host/fake/refuses-$B"
+    run directly disable --guests --dry-run
+    assert_success
+    assert_line --regexp "1\. change-guest $A $A: it can nest; vmx will be disabled in its definition"
+    run --separate-stderr directly disable --guests
+    assert_success
+    assert_output 'nested=off, 2 guests hidden, now and at every boot'
+    assert_equal "$(guests | cut -d' ' -f2- | uniq)" 'hide vmx'
+    run directly undo --quiet
+    assert_success
+    assert_equal "$(snapshot | grep -v /var/lib/nestd; guests)" "$(grep -v /var/lib/nestd <<<"$before")"
+}
+
+@test "disable --guests: killed in the middle, the next start puts the guests back and says so; at boot once libvirt runs" {
+    guest $A original
+    guest $B 'expose vmx keep - -'
+    before=$(guests)
+    with_nestd
+    # the event after the first guest was hidden
+    : >"$dir/killall-unload"
+    run through_nestd disable --guests --quiet
+    assert_failure
+    stop_nestd
+    assert_equal "$(guests | cut -d' ' -f2- | uniq)" 'hide vmx'
+    # as at boot: libvirt's daemon waits for nestd
+    : >"$host/fake/no-libvirtd"
+    rm -f "$host/run/nestd/boot-checked"
+    start_nestd
+    retry grep -F 'Change 1 (disable nested=off, 2 guests hidden) was interrupted and has been rolled back' -i "$dir/log"
+    grep -F 'could not be put back' "$dir/log"
+    assert_equal "$(guests)" "$before"
+    assert_equal "$(property NestedEnabled)" true
+}

@@ -39,6 +39,29 @@ bool actor_wait_for_probe(const struct sysroot *root, unsigned msec) {
     return fake_wait_for_probe(root, msec);
 }
 
+int actor_guests_exposed(const struct sysroot *root, enum extension extension, struct actor_guest **ret, size_t *ret_n,
+                         char **ret_why) {
+    return fake_guests_exposed(root, ret, ret_n);
+}
+
+int actor_guest_state(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why) {
+    return fake_guest_read(root, uuid, start, ret_state, ret_why);
+}
+
+int actor_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                    char **ret_why) {
+    return fake_guest_set(root, uuid, before, after, start, ret_why);
+}
+
+void actor_guests_free(struct actor_guest *guests, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free(guests[i].uuid);
+        free(guests[i].name);
+        free(guests[i].state);
+    }
+    free(guests);
+}
+
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
     return fake_libvirt_refresh(root, parameters, ret_note);
 }

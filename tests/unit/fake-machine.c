@@ -21,7 +21,7 @@ void (*fake_hook)(enum fake_kind kind);
 const char *const fake_kinds[] = {
     [FAKE_LOAD] = "load",   [FAKE_UNLOAD] = "unload",   [FAKE_SET] = "set",     [FAKE_SETTLE] = "settle",
     [FAKE_NODE] = "node",   [FAKE_USERS] = "users",     [FAKE_REFRESH] = "refresh", [FAKE_WRITE] = "write",
-    [FAKE_FSYNC] = "fsync", [FAKE_RENAME] = "rename",   [FAKE_UNLINK] = "unlink",
+    [FAKE_FSYNC] = "fsync", [FAKE_RENAME] = "rename",   [FAKE_UNLINK] = "unlink", [FAKE_GUEST] = "guest",
 };
 
 /* kvm_intel of Debian's 6.1, less what no test needs. */
@@ -54,6 +54,11 @@ static int before(enum fake_kind kind) {
         (fake_fault.what == FAULT_FAIL_FROM && n >= fake_fault.at && kind == fake_log[fake_fault.at]))
         return fake_fault.error;
     return 0;
+}
+
+/* Where a parameter has that name */
+static int before_event(enum fake_kind kind) {
+    return before(kind);
 }
 
 void fake_after(void) {
@@ -288,6 +293,75 @@ int fake_libvirt_refresh(const struct sysroot *root, bool parameters_changed, ch
     return r;
 }
 
+void fake_guest(struct fake_machine *m, const char *uuid, const char *name, const char *state) {
+    _cleanup_free_ char *path = text_format("/fake/guests/%s", uuid), *line = text_format("%s %s\n", name, state);
+
+    assert(path && line);
+    fake_put(m, path, line, 0644);
+}
+
+char *fake_guest_state(struct fake_machine *m, const char *uuid) {
+    _cleanup_free_ char *path = text_format("/fake/guests/%s", uuid), *line = get(m->root, path);
+
+    return line ? strdup(strchr(line, ' ') + 1) : NULL;
+}
+
+int fake_guests_exposed(const struct sysroot *root, struct actor_guest **ret, size_t *ret_n) {
+    struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+    char **names = NULL;
+    size_t n = 0, count = 0;
+
+    (void)sysroot_list(root, "/fake/guests", 100, &names, &n);
+    assert((*ret = calloc(n + 1, sizeof(**ret))));
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *state = fake_guest_state(&m, names[i]);
+
+        if (!startswith(state, "hide"))
+            (*ret)[count++] = (struct actor_guest){strdup(names[i]), strdup(names[i]), TAKE_PTR(state), false};
+    }
+    strings_free(names, n);
+    *ret_n = count;
+    return 0;
+}
+
+/* Is its daemon there, or started now? */
+static bool have_libvirtd(struct fake_machine *m, bool start) {
+    if (fake_has(m, "/fake/no-libvirtd") && start)
+        remove_tree(m->dir, "/fake/no-libvirtd");
+    return !fake_has(m, "/fake/no-libvirtd");
+}
+
+int fake_guest_read(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why) {
+    struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+
+    if (!have_libvirtd(&m, start))
+        return -EHOSTDOWN;
+    return (*ret_state = fake_guest_state(&m, uuid)) ? 0 : -ENOENT;
+}
+
+int fake_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                   char **ret_why) {
+    struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+    _cleanup_free_ char *now = fake_guest_state(&m, uuid), *refuses = text_format("/fake/refuses-%s", uuid);
+    int r = -before_event(FAKE_GUEST);
+
+    if (r == 0 && !have_libvirtd(&m, start))
+        r = -EHOSTDOWN;
+    else if (r == 0 && !now)
+        r = -ENOENT;
+    else if (r == 0 && !streq(now, after)) {
+        if (!streq(now, before))
+            r = -ESTALE;
+        else if (fake_has(&m, refuses)) {
+            *ret_why = strdup("libvirt refuses the new definition, the old one stays");
+            r = -EIO;
+        } else
+            fake_guest(&m, uuid, uuid, after);
+    }
+    fake_after();
+    return r;
+}
+
 void fake_put(struct fake_machine *m, const char *path, const char *text, mode_t mode) {
     _cleanup_free_ char *real = full(m->dir, path), *new = full(m->dir, "/fake/file");
 
@@ -397,6 +471,7 @@ char *fake_snapshot(struct fake_machine *m) {
     print_files(f, m, MODULE);
     print_files(f, m, MODULE "/parameters");
     print_files(f, m, NESTD_STATEDIR);
+    print_files(f, m, "/fake/guests");
     fprintf(f, "kvm: %s\n", kvm ? kvm : "no");
     fflush(f);
     fclose(TAKE_PTR(f));

@@ -4,6 +4,7 @@
  * them can be made to fail, or to be the last thing that the process does. */
 #pragma once
 
+#include "actor.h"
 #include "apply.h"
 #include "facts.h"
 
@@ -35,7 +36,7 @@ char *fake_snapshot(struct fake_machine *m);
 unsigned fake_changes(struct fake_machine *m); /* in the undo list, not undone */
 
 enum fake_kind { FAKE_LOAD, FAKE_UNLOAD, FAKE_SET, FAKE_SETTLE, FAKE_NODE, FAKE_USERS, FAKE_REFRESH, FAKE_WRITE, FAKE_FSYNC,
-                 FAKE_RENAME, FAKE_UNLINK, _FAKE_KIND_MAX };
+                 FAKE_RENAME, FAKE_UNLINK, FAKE_GUEST, _FAKE_KIND_MAX };
 extern const char *const fake_kinds[];
 
 /* What shall happen, in this process and its children. Events are counted from 0. */
@@ -60,6 +61,14 @@ int fake_module_users(const struct sysroot *root, const char *module, char ***re
 /* What libvirt holds while /fake/probe is there, it lets go of. */
 bool fake_wait_for_probe(const struct sysroot *root, unsigned msec);
 int fake_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
+/* Guests are files, /fake/guests/UUID: "NAME STATE". One with /fake/refuses-UUID cannot be changed; with /fake/no-libvirtd
+ * its daemon does not run, and starts when it may. */
+void fake_guest(struct fake_machine *m, const char *uuid, const char *name, const char *state);
+char *fake_guest_state(struct fake_machine *m, const char *uuid); /* the caller frees */
+int fake_guests_exposed(const struct sysroot *root, struct actor_guest **ret, size_t *ret_n);
+int fake_guest_read(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why);
+int fake_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                   char **ret_why);
 /* Counts an event of the C library; -1 with errno set: it shall fail. */
 int fake_libc(enum fake_kind kind);
 void fake_after(void);

@@ -83,6 +83,8 @@ static int change(struct fake_machine *m, const struct wish *wish, bool undo, st
     int r = undo ? undo_plan(m->root, facts, NULL, &plan) : plan_host(facts, wish, &plan);
 
     assert_int_equal(r, 0);
+    if (!undo)
+        assert_int_equal(plan_add_guests(m->root, facts, plan, NULL), 0);
     return undo ? undo_apply(m->root, NULL, plan, NULL, NULL, o) : apply_plan(m->root, plan, "test", NULL, NULL, o);
 }
 
@@ -115,6 +117,25 @@ static void after_load(struct fake_machine *m) {
     must_change(m, (struct wish){.features[FEATURE_NESTED] = WANTED_ON});
 }
 
+#define GUEST_A "6a7c9d2e-0000-4000-8000-00000000000a"
+#define GUEST_B "6a7c9d2e-0000-4000-8000-00000000000b"
+
+static void with_guests(struct fake_machine *m) {
+    fake_guest(m, GUEST_A, GUEST_A, "expose vmx custom Nehalem -");
+    fake_guest(m, GUEST_B, GUEST_B, "original");
+    fake_guest(m, "6a7c9d2e-0000-4000-8000-00000000000c", "closed", "hide vmx");
+}
+
+static void only_guests(struct fake_machine *m) {
+    after_disable(m);
+    with_guests(m);
+}
+
+static void after_guests(struct fake_machine *m) {
+    with_guests(m);
+    must_change(m, (struct wish){.features[FEATURE_NESTED] = WANTED_OFF, .guests = true});
+}
+
 static const struct scenario scenarios[] = {
     {"disable", plain, {.features[FEATURE_NESTED] = WANTED_OFF}},
     {"enable", after_disable, {.features[FEATURE_NESTED] = WANTED_ON}},
@@ -124,6 +145,9 @@ static const struct scenario scenarios[] = {
     {"load", unloaded, {.features[FEATURE_NESTED] = WANTED_ON}},
     {"undo", after_disable, .undo = true},
     {"undo-load", after_load, .undo = true},
+    {"guests", with_guests, {.features[FEATURE_NESTED] = WANTED_OFF, .guests = true}},
+    {"only-guests", only_guests, {.features[FEATURE_NESTED] = WANTED_OFF, .guests = true}},
+    {"undo-guests", after_guests, .undo = true},
 };
 
 static void make_ready(const struct scenario *s, struct fake_machine *m) {
@@ -179,13 +203,13 @@ static void check_state(struct fake_machine *m, const struct reference *ref, con
 static enum recovery must_recover(struct fake_machine *m, const char *where) {
     _cleanup_free_ char *message = NULL, *again = NULL;
     enum recovery first, second;
-    int r = recover(m->root, &first, &message);
+    int r = recover(m->root, false, &first, &message);
 
     if (r < 0)
         fail_msg("%s: recover: %s", where, strerror(-r));
     if (first == RECOVERY_CLEAN ? !!message : !message || !strstr(message, first == RECOVERY_FINISHED ? "finished" : "rolled back"))
         fail_msg("%s: recover says %d: %s", where, first, strempty(message));
-    assert_int_equal(recover(m->root, &second, &again), 0);
+    assert_int_equal(recover(m->root, false, &second, &again), 0);
     assert_int_equal(second, RECOVERY_CLEAN);
     return first;
 }
@@ -233,7 +257,7 @@ static bool recover_child(struct fake_machine *m, struct fake_fault fault) {
 
         fake_events = 0;
         fake_fault = fault;
-        _exit(recover(m->root, &r, &message) < 0 ? 1 : 0);
+        _exit(recover(m->root, false, &r, &message) < 0 ? 1 : 0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
@@ -325,6 +349,7 @@ static const int errors[_FAKE_KIND_MAX][8] = {
     [FAKE_FSYNC] = {EIO, ENOSPC},
     [FAKE_RENAME] = {EROFS, ENOSPC, EACCES},
     [FAKE_UNLINK] = {EROFS, EACCES, EIO},
+    [FAKE_GUEST] = {EIO, EACCES, ECONNREFUSED, EAGAIN, ENOMEM},
 };
 
 static void fail_at(const struct scenario *s, const struct reference *ref, struct fake_fault fault) {
