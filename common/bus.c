@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus.h"
 
-/* Takes the reference of VALUE also when it fails; VALUE NULL is a failed json_object_new_*(). */
-static int add(struct json_object *o, const char *key, struct json_object *value) {
-    if (!value || json_object_object_add(o, key, value) < 0) {
-        json_object_put(value);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_string(struct json_object *o, const char *key, const char *s) {
-    if (!s)
-        return json_object_object_add(o, key, NULL) < 0 ? -ENOMEM : 0;
-    return add(o, key, json_object_new_string(s));
-}
+#include "json.h"
 
 static int add_strings(struct json_object *o, const char *key, char *const *strings, size_t n) {
     struct json_object *list = json_object_new_array();
-    int r = add(o, key, list);
+    int r = json_add(o, key, list);
 
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct json_object *s = json_object_new_string(strings[i]);
@@ -37,7 +24,7 @@ static int new_list_document(const char *key, struct json_object **ret, struct j
 
     if (!o)
         return -ENOMEM;
-    if (add(o, "schema", json_object_new_int(1)) < 0 || add(o, key, list = json_object_new_array()) < 0) {
+    if (json_add(o, "schema", json_object_new_int(1)) < 0 || json_add(o, key, list = json_object_new_array()) < 0) {
         json_object_put(o);
         return -ENOMEM;
     }
@@ -72,9 +59,9 @@ int checks_to_json(const struct check *checks, size_t n, struct json_object **re
     for (size_t i = 0; i < n; i++) {
         struct json_object *c = append_object(list);
 
-        if (!c || add_string(c, "code", checks[i].code) < 0 || add_string(c, "title", checks[i].title) < 0 ||
-            add_string(c, "result", check_results[checks[i].result]) < 0 ||
-            add_string(c, "detail", checks[i].detail) < 0 || add_string(c, "hint", checks[i].hint) < 0) {
+        if (!c || json_add_string_or_null(c, "code", checks[i].code) < 0 || json_add_string_or_null(c, "title", checks[i].title) < 0 ||
+            json_add_string_or_null(c, "result", check_results[checks[i].result]) < 0 ||
+            json_add_string_or_null(c, "detail", checks[i].detail) < 0 || json_add_string_or_null(c, "hint", checks[i].hint) < 0) {
             json_object_put(o);
             return -ENOMEM;
         }
@@ -92,10 +79,10 @@ int changes_to_json(const struct change *changes, size_t n, struct json_object *
     for (size_t i = 0; i < n; i++) {
         struct json_object *c = append_object(list);
 
-        if (!c || add_string(c, "id", changes[i].id) < 0 || add_string(c, "verb", changes[i].verb) < 0 ||
-            add_string(c, "summary", changes[i].summary) < 0 ||
-            add(c, "realtime_usec", json_object_new_int64((int64_t)changes[i].realtime_usec)) < 0 ||
-            add(c, "undone", json_object_new_boolean(changes[i].undone)) < 0) {
+        if (!c || json_add_string_or_null(c, "id", changes[i].id) < 0 || json_add_string_or_null(c, "verb", changes[i].verb) < 0 ||
+            json_add_string_or_null(c, "summary", changes[i].summary) < 0 ||
+            json_add(c, "realtime_usec", json_object_new_int64((int64_t)changes[i].realtime_usec)) < 0 ||
+            json_add(c, "undone", json_object_new_boolean(changes[i].undone)) < 0) {
             json_object_put(o);
             return -ENOMEM;
         }
@@ -109,11 +96,11 @@ int outcome_to_json(const struct outcome *outcome, struct json_object **ret) {
 
     if (!o)
         return -ENOMEM;
-    if (add(o, "schema", json_object_new_int(1)) < 0 || add_string(o, "id", outcome->id) < 0 ||
-        add(o, "exit_code", json_object_new_int(outcome->exit_code)) < 0 ||
-        add(o, "rolled_back", json_object_new_boolean(outcome->rolled_back)) < 0 ||
-        add(o, "pending", json_object_new_boolean(outcome->pending)) < 0 ||
-        add_string(o, "message", outcome->message) < 0 || add_string(o, "hint", outcome->hint) < 0 ||
+    if (json_add(o, "schema", json_object_new_int(1)) < 0 || json_add_string_or_null(o, "id", outcome->id) < 0 ||
+        json_add(o, "exit_code", json_object_new_int(outcome->exit_code)) < 0 ||
+        json_add(o, "rolled_back", json_object_new_boolean(outcome->rolled_back)) < 0 ||
+        json_add(o, "pending", json_object_new_boolean(outcome->pending)) < 0 ||
+        json_add_string_or_null(o, "message", outcome->message) < 0 || json_add_string_or_null(o, "hint", outcome->hint) < 0 ||
         add_strings(o, "blockers", outcome->blockers, outcome->n_blockers) < 0) {
         json_object_put(o);
         return -ENOMEM;

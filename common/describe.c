@@ -3,19 +3,16 @@
  * facts' strings are clean already. */
 #include "diagnose.h"
 
+#include "json.h"
 #include "macros.h"
 
 /* Adds VALUE, which becomes the object's; false: -ENOMEM. */
 static bool add(struct json_object *object, const char *key, struct json_object *value) {
-    if (value && json_object_object_add(object, key, value) == 0)
-        return true;
-    json_object_put(value);
-    return false;
+    return json_add(object, key, value) == 0;
 }
 
 static bool add_string(struct json_object *object, const char *key, const char *s) {
-    /* null is no error for json-c, nor for us */
-    return s ? add(object, key, json_object_new_string(s)) : json_object_object_add(object, key, NULL) == 0;
+    return json_add_string_or_null(object, key, s) == 0;
 }
 
 static bool add_int(struct json_object *object, const char *key, int64_t n) {

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <limits.h>
 
+#include "json.h"
 #include "text.h"
 
 #define JOURNAL_VERSION 1
@@ -83,28 +84,14 @@ static char *entry_path(unsigned id) {
     return text_format(JOURNAL_DIR "/%u.json", id);
 }
 
-/* Takes VALUE over. */
-static int add(struct json_object *o, const char *key, struct json_object *value) {
-    if (!value || json_object_object_add(o, key, value) < 0) {
-        json_object_put(value);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* json-c keeps every byte but NUL as it is, valid UTF-8 or not, and gives it back as it was. */
-static int add_string(struct json_object *o, const char *key, const char *s) {
-    return s ? add(o, key, json_object_new_string(s)) : 0;
-}
-
 static int step_to_json(const struct step *s, struct json_object **ret) {
     struct json_object *o = json_object_new_object();
 
     if (!o)
         return -ENOMEM;
-    if (add_string(o, "kind", step_kind_to_string(s->kind)) < 0 || add_string(o, "target", s->target) < 0 ||
-        add_string(o, "before", s->before) < 0 || add_string(o, "after", s->after) < 0 ||
-        add_string(o, "why", s->why) < 0) {
+    if (json_add_string(o, "kind", step_kind_to_string(s->kind)) < 0 || json_add_string(o, "target", s->target) < 0 ||
+        json_add_string(o, "before", s->before) < 0 || json_add_string(o, "after", s->after) < 0 ||
+        json_add_string(o, "why", s->why) < 0) {
         json_object_put(o);
         return -ENOMEM;
     }
@@ -115,7 +102,7 @@ static int step_to_json(const struct step *s, struct json_object **ret) {
 static int entry_to_json(const struct entry *e, struct json_object *o) {
     struct json_object *steps = json_object_new_array();
 
-    if (add(o, "steps", steps) < 0)
+    if (json_add(o, "steps", steps) < 0)
         return -ENOMEM;
     for (size_t i = 0; i < e->n_steps; i++) {
         struct json_object *s;
@@ -127,14 +114,14 @@ static int entry_to_json(const struct entry *e, struct json_object *o) {
             return -ENOMEM;
         }
     }
-    if (add(o, "version", json_object_new_int(JOURNAL_VERSION)) < 0 ||
-        add(o, "id", json_object_new_int64(e->id)) < 0 || add_string(o, "state", states[e->state]) < 0 ||
-        add_string(o, "verb", e->verb) < 0 || add_string(o, "summary", e->summary) < 0 ||
-        add(o, "realtime_usec", json_object_new_int64((int64_t)e->realtime_usec)) < 0 ||
-        add(o, "undoes", json_object_new_int64(e->undoes)) < 0 ||
-        add(o, "current", json_object_new_int64((int64_t)e->current)) < 0 ||
-        add(o, "mode_before", json_object_new_int((int)e->mode_before)) < 0 ||
-        add(o, "mode_after", json_object_new_int((int)e->mode_after)) < 0)
+    if (json_add(o, "version", json_object_new_int(JOURNAL_VERSION)) < 0 ||
+        json_add(o, "id", json_object_new_int64(e->id)) < 0 || json_add_string(o, "state", states[e->state]) < 0 ||
+        json_add_string(o, "verb", e->verb) < 0 || json_add_string(o, "summary", e->summary) < 0 ||
+        json_add(o, "realtime_usec", json_object_new_int64((int64_t)e->realtime_usec)) < 0 ||
+        json_add(o, "undoes", json_object_new_int64(e->undoes)) < 0 ||
+        json_add(o, "current", json_object_new_int64((int64_t)e->current)) < 0 ||
+        json_add(o, "mode_before", json_object_new_int((int)e->mode_before)) < 0 ||
+        json_add(o, "mode_after", json_object_new_int((int)e->mode_after)) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <json-c/json.h>
 
+#include "json.h"
 #include "text.h"
 
 #define PENDING_FILE    NESTD_STATEDIR "/pending.json"
@@ -60,28 +61,19 @@ int pending_load(const struct sysroot *root, struct wish *ret) {
     return r;
 }
 
-/* Takes VALUE over. */
-static int add(struct json_object *o, const char *key, struct json_object *value) {
-    if (!value || json_object_object_add(o, key, value) < 0) {
-        json_object_put(value);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
 static int wish_to_json(const struct wish *wish, struct json_object *o) {
     struct json_object *list = json_object_new_object();
 
-    if (add(o, "features", list) < 0)
+    if (json_add(o, "features", list) < 0)
         return -ENOMEM;
     for (enum feature_id id = 0; id < _FEATURE_MAX; id++)
         if (wish->features[id] != WANTED_KEEP &&
-            add(list, feature_key(id), json_object_new_boolean(wish->features[id] == WANTED_ON)) < 0)
+            json_add(list, feature_key(id), json_object_new_boolean(wish->features[id] == WANTED_ON)) < 0)
             return -ENOMEM;
-    if (add(o, "version", json_object_new_int(PENDING_VERSION)) < 0 ||
-        add(o, "runtime", json_object_new_boolean(wish->runtime_only)) < 0 ||
-        add(o, "persistent", json_object_new_boolean(wish->persistent)) < 0 ||
-        add(o, "guests", json_object_new_boolean(wish->guests)) < 0)
+    if (json_add(o, "version", json_object_new_int(PENDING_VERSION)) < 0 ||
+        json_add(o, "runtime", json_object_new_boolean(wish->runtime_only)) < 0 ||
+        json_add(o, "persistent", json_object_new_boolean(wish->persistent)) < 0 ||
+        json_add(o, "guests", json_object_new_boolean(wish->guests)) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "actor.h"
 #include "journal.h"
+#include "json.h"
 #include "text.h"
 
 static const char *const kinds[_STEP_KIND_MAX] = {
@@ -125,38 +126,23 @@ int plan_exit_code(const struct plan *plan) {
     return codes[plan->verdict];
 }
 
-/* Takes VALUE over. */
-static int add(struct json_object *o, const char *key, struct json_object *value) {
-    if (!value || json_object_object_add(o, key, value) < 0) {
-        json_object_put(value);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_string(struct json_object *o, const char *key, const char *s) {
-    if (!s)
-        return json_object_object_add(o, key, NULL) < 0 ? -ENOMEM : 0;
-    return add(o, key, json_object_new_string(s));
-}
-
 /* What a file holds may be anything; what goes over the bus is text, of several lines here. */
 static int add_content(struct json_object *o, const char *key, const char *s) {
     _cleanup_free_ char *clean = NULL;
 
     if (!s)
-        return add_string(o, key, NULL);
+        return json_add_string_or_null(o, key, NULL);
     if (!(clean = strdup(s)))
         return -ENOMEM;
     for (char *p = clean; *p; p++)
         if ((unsigned char)*p >= 0x7f || ((unsigned char)*p < ' ' && *p != '\n' && *p != '\t'))
             *p = '?';
-    return add(o, key, json_object_new_string(clean));
+    return json_add(o, key, json_object_new_string(clean));
 }
 
 static int add_strings(struct json_object *o, const char *key, char **list, size_t n) {
     struct json_object *array = json_object_new_array();
-    int r = add(o, key, array);
+    int r = json_add(o, key, array);
 
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct json_object *s = json_object_new_string(list[i]);
@@ -171,7 +157,7 @@ static int add_strings(struct json_object *o, const char *key, char **list, size
 
 static int add_steps(struct json_object *o, const struct plan *plan) {
     struct json_object *array = json_object_new_array();
-    int r = add(o, "steps", array);
+    int r = json_add(o, "steps", array);
 
     for (size_t i = 0; i < plan->n_steps && r >= 0; i++) {
         const struct step *s = &plan->steps[i];
@@ -181,10 +167,10 @@ static int add_steps(struct json_object *o, const struct plan *plan) {
             json_object_put(step);
             return -ENOMEM;
         }
-        if ((r = add_string(step, "kind", step_kind_to_string(s->kind))) >= 0 &&
-            (r = add_string(step, "target", s->target)) >= 0 && (r = add_content(step, "before", s->before)) >= 0 &&
+        if ((r = json_add_string_or_null(step, "kind", step_kind_to_string(s->kind))) >= 0 &&
+            (r = json_add_string_or_null(step, "target", s->target)) >= 0 && (r = add_content(step, "before", s->before)) >= 0 &&
             (r = add_content(step, "after", s->after)) >= 0)
-            r = add_string(step, "why", s->why);
+            r = json_add_string_or_null(step, "why", s->why);
     }
     return r;
 }
@@ -198,11 +184,11 @@ int plan_to_json(const struct plan *plan, struct json_object **ret) {
 
     if (!o)
         return -ENOMEM;
-    if (add(o, "schema", json_object_new_int(1)) < 0 || add_string(o, "verdict", verdicts[plan->verdict]) < 0 ||
-        add(o, "exit_code", json_object_new_int(plan_exit_code(plan))) < 0 ||
-        add_string(o, "summary", plan->summary) < 0 ||
-        add_string(o, "message", plan->message) < 0 || add_string(o, "hint", plan->hint) < 0 ||
-        add_string(o, "cmdline", plan->cmdline) < 0 ||
+    if (json_add(o, "schema", json_object_new_int(1)) < 0 || json_add_string_or_null(o, "verdict", verdicts[plan->verdict]) < 0 ||
+        json_add(o, "exit_code", json_object_new_int(plan_exit_code(plan))) < 0 ||
+        json_add_string_or_null(o, "summary", plan->summary) < 0 ||
+        json_add_string_or_null(o, "message", plan->message) < 0 || json_add_string_or_null(o, "hint", plan->hint) < 0 ||
+        json_add_string_or_null(o, "cmdline", plan->cmdline) < 0 ||
         add_strings(o, "blockers", plan->blockers, plan->n_blockers) < 0 ||
         add_strings(o, "notes", plan->notes, plan->n_notes) < 0 || add_steps(o, plan) < 0) {
         json_object_put(o);

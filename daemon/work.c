@@ -5,6 +5,7 @@
 #include "common/apply.h"
 #include "common/bus.h"
 #include "common/diagnose.h"
+#include "common/json.h"
 #include "common/text.h"
 #include "kernel-log.h"
 
@@ -30,22 +31,9 @@ DEFINE_CLEANUP(struct json_object *, json_object_put)
 #define _cleanup_json_ _cleanup_(json_object_putp)
 #define _cleanup_outcome_ _cleanup_(outcome_done)
 
-/* json_object_object_add() that takes VALUE in any case; a lost allocation is told by -ENOMEM. */
-static int add(struct json_object *o, const char *key, struct json_object *value) {
-    if (!value || json_object_object_add(o, key, value) < 0) {
-        json_object_put(value);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_string(struct json_object *o, const char *key, const char *s) {
-    return s ? add(o, key, json_object_new_string(s)) : 0;
-}
-
 /* O.text becomes the text of DOCUMENT. */
 static int add_text(struct json_object *o, struct json_object *document) {
-    return add_string(o, "text", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN));
+    return json_add_string(o, "text", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN));
 }
 
 static int new_result(struct json_object **o) {
@@ -85,15 +73,15 @@ static int view_verdict(struct view *v) {
 
 static int add_summary(struct json_object *result, const struct view *v) {
     struct json_object *s = json_object_new_object();
-    int r = add(result, "summary", s);
+    int r = json_add(result, "summary", s);
 
-    if (r < 0 || (r = add_string(s, "vendor", vendor_to_string(v->facts->vendor))) < 0 ||
-        (r = add_string(s, "extension", extension_to_string(v->facts->extension))) < 0 ||
-        (r = add_string(s, "module", v->facts->vendor_module.name)) < 0 ||
-        (r = add(s, "capable", json_object_new_boolean(v->verdict->capable))) < 0 ||
-        (r = add(s, "enabled", json_object_new_boolean(v->verdict->enabled))) < 0 ||
-        (r = add(s, "persistent", json_object_new_boolean(v->verdict->persistent))) < 0 ||
-        (r = add(s, "pending", json_object_new_boolean(v->verdict->pending))) < 0)
+    if (r < 0 || (r = json_add_string(s, "vendor", vendor_to_string(v->facts->vendor))) < 0 ||
+        (r = json_add_string(s, "extension", extension_to_string(v->facts->extension))) < 0 ||
+        (r = json_add_string(s, "module", v->facts->vendor_module.name)) < 0 ||
+        (r = json_add(s, "capable", json_object_new_boolean(v->verdict->capable))) < 0 ||
+        (r = json_add(s, "enabled", json_object_new_boolean(v->verdict->enabled))) < 0 ||
+        (r = json_add(s, "persistent", json_object_new_boolean(v->verdict->persistent))) < 0 ||
+        (r = json_add(s, "pending", json_object_new_boolean(v->verdict->pending))) < 0)
         return r;
     return 0;
 }
@@ -209,17 +197,17 @@ int work_plan(struct worker *w, const void *arg, struct json_object **ret) {
     if ((r = new_result(ret)) < 0 || (r = view_facts(arg, &v)) < 0)
         return r;
     if ((r = make_plan(arg, &v, &plan, &why)) < 0) {
-        (void)add_string(*ret, "why", why);
+        (void)json_add_string(*ret, "why", why);
         return r;
     }
     if (plan->verdict == PLAN_BLOCKED && (r = plan_name_blockers(v.root, v.facts, plan)) < 0)
         return r;
     if (!(refusal = plan_refusal(plan)) || (r = plan_to_json(plan, &document)) < 0)
         return r < 0 ? r : -ENOMEM;
-    if ((r = add(*ret, "verdict", json_object_new_int((int)plan->verdict))) < 0 ||
-        (r = add(*ret, "reloads", json_object_new_boolean(plan_reloads(plan)))) < 0 ||
-        (r = add(*ret, "guests", json_object_new_boolean(plan_changes_guests(plan)))) < 0 ||
-        (r = add_string(*ret, "message", refusal)) < 0 || (r = add_string(*ret, "summary", plan->summary)) < 0)
+    if ((r = json_add(*ret, "verdict", json_object_new_int((int)plan->verdict))) < 0 ||
+        (r = json_add(*ret, "reloads", json_object_new_boolean(plan_reloads(plan)))) < 0 ||
+        (r = json_add(*ret, "guests", json_object_new_boolean(plan_changes_guests(plan)))) < 0 ||
+        (r = json_add_string(*ret, "message", refusal)) < 0 || (r = json_add_string(*ret, "summary", plan->summary)) < 0)
         return r;
     return add_text(*ret, document);
 }
@@ -304,7 +292,7 @@ int work_change(struct worker *w, const void *arg, struct json_object **ret) {
 
     if ((r = new_result(ret)) < 0 || (r = change_host(w, arg, &outcome)) < 0 ||
         (!order->root_path && !worker_cancelled(w) && (r = add_kernel_words(start, &outcome)) < 0) ||
-        (r = outcome_to_json(&outcome, &document)) < 0 || (r = add(*ret, "outcome", document)) < 0)
+        (r = outcome_to_json(&outcome, &document)) < 0 || (r = json_add(*ret, "outcome", document)) < 0)
         return r;
     /* The change is made and its result stands, whether or not the host can be described afterwards. */
     (void)work_describe(w, arg, ret);
@@ -368,7 +356,7 @@ static int check_boot(struct worker *w, const struct order *order, const struct 
     _cleanup_outcome_ struct outcome outcome = {};
     _cleanup_(plan_freep) struct plan *plan = NULL;
     struct json_object *drift = json_object_new_array(), *applied = NULL;
-    int r = add(result, "drift", drift);
+    int r = json_add(result, "drift", drift);
 
     if (r < 0 || (r = find_drift(v, drift, &plan)) <= 0)
         return r;
@@ -378,7 +366,7 @@ static int check_boot(struct worker *w, const struct order *order, const struct 
     if ((r = apply_plan(v->root, plan, "boot", on_progress, w, &outcome)) < 0 ||
         (r = outcome_to_json(&outcome, &applied)) < 0)
         return r;
-    return add(result, "applied", applied);
+    return json_add(result, "applied", applied);
 }
 
 static bool anything_wanted(const struct conf *conf) {
@@ -413,10 +401,10 @@ int work_start(struct worker *w, const void *arg, struct json_object **ret) {
 
     r = recover(v.root, sysroot_stat(v.root, BOOT_CHECKED, &st) == -ENOENT, &recovery, &message);
     if (r < 0) {
-        add(*ret, "recover_error", json_object_new_int(r));
-        add_string(*ret, "recover_why", message);
+        json_add(*ret, "recover_error", json_object_new_int(r));
+        json_add_string(*ret, "recover_why", message);
     } else if (recovery != RECOVERY_CLEAN) {
-        add_string(*ret, "recovery", message ? message : "An interrupted change was dealt with.");
+        json_add_string(*ret, "recovery", message ? message : "An interrupted change was dealt with.");
         v.facts = host_facts_free(v.facts);
         if ((r = probe_host(v.root, &v.facts)) < 0)
             return r;
@@ -428,7 +416,7 @@ int work_start(struct worker *w, const void *arg, struct json_object **ret) {
             return r;
         if (v.conf->on_drift != DRIFT_IGNORE && anything_wanted(v.conf) &&
             ((r = wait_for_module(&v)) < 0 || (r = check_boot(w, arg, &v, *ret)) < 0))
-            add(*ret, "boot_error", json_object_new_int(r));
+            json_add(*ret, "boot_error", json_object_new_int(r));
         (void)sysroot_write_atomic(v.root, BOOT_CHECKED, "", 0, 0644);
     }
     return work_describe(w, arg, ret);
