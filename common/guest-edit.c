@@ -84,7 +84,6 @@ void edit_append(struct guest_edits *e, const struct xml_doc *xml, uint32_t elem
     edit_replace(e, x->content_end - xml_space_before(xml->text, x->content_end), 0, children);
 }
 
-/* What is put at a place comes before what is replaced from there on. */
 static bool before(const struct text_splice *a, const struct text_splice *b) {
     return a->at != b->at ? a->at < b->at : a->len == 0 && b->len > 0;
 }

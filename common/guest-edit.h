@@ -6,7 +6,15 @@
 #include "guest-xml.h"
 
 /* The parts of a document that a wish may change besides our own element: each occurs at most once. */
-enum guest_region { REGION_CPU, REGION_FEATURES, _REGION_MAX };
+enum guest_region {
+    REGION_CPU,
+    REGION_FEATURES,
+    REGION_MEMORY_BACKING,
+    REGION_NUMATUNE,
+    REGION_CLOCK,
+    REGION_IOMMU,
+    _REGION_MAX
+};
 
 struct guest_edits {
     struct text_splice *splices;
@@ -18,7 +26,7 @@ struct guest_edits {
     bool failed; /* out of memory somewhere: checked once, by the one who uses the edits */
 };
 
-/* Replace LEN bytes at AT. Edits must not overlap; those at the same place keep the order they were made in. */
+/* Replace LEN bytes at AT. Edits must not overlap; insertions at the same place keep the order they were made in. */
 void edit_replace(struct guest_edits *e, size_t at, size_t len, const char *text);
 _printf_(4, 5) void edit_replacef(struct guest_edits *e, size_t at, size_t len, const char *format, ...);
 _printf_(2, 3) void edit_note(struct guest_edits *e, const char *format, ...);
@@ -34,7 +42,7 @@ void edit_remove_attr(struct guest_edits *e, const struct xml_doc *xml, uint32_t
  * before ELEM itself, put before an end tag that has to be made. */
 void edit_append(struct guest_edits *e, const struct xml_doc *xml, uint32_t elem, const char *gap,
                  const char *children);
-/* Sorts the splices by place. */
+/* Sorts the splices by place; what is put at a place comes before what is replaced from there on. */
 void edits_sort(struct guest_edits *e);
 void edits_done(struct guest_edits *e);
 

@@ -5,10 +5,19 @@
 static const char *const regions[_REGION_MAX] = {
     [REGION_CPU] = "cpu",
     [REGION_FEATURES] = "features",
+    [REGION_MEMORY_BACKING] = "memoryBacking",
+    [REGION_NUMATUNE] = "numatune",
+    [REGION_CLOCK] = "clock",
+    [REGION_IOMMU] = "devices/iommu",
 };
 
 const char *guest_region_path(enum guest_region region) {
     return regions[region];
+}
+
+const char *guest_region_name(enum guest_region region) {
+    const char *slash = strrchr(regions[region], '/');
+    return slash ? slash + 1 : regions[region];
 }
 
 uint32_t guest_region(const struct guest_doc *d, enum guest_region region) {
@@ -93,14 +102,16 @@ static int read_length(const char *s, size_t *ret) {
 static int read_wish(const struct guest_doc *d, struct guest_mark *m) {
     const char *wish = xml_attr(&d->xml, d->mark, "wish"), *extension = xml_attr(&d->xml, d->mark, "extension"),
                *mode = xml_attr(&d->xml, d->mark, "mode"), *model = xml_attr(&d->xml, d->mark, "model"),
-               *profile = xml_attr(&d->xml, d->mark, "profile");
+               *profile = xml_attr(&d->xml, d->mark, "profile"), *without = xml_attr(&d->xml, d->mark, "without");
     int cpu_mode = mode ? cpu_mode_from_string(mode) : CPU_KEEP;
 
     if (!wish || !extension || cpu_mode < 0 || (!streq(wish, "expose") && !streq(wish, "hide")))
         return -EBADMSG;
-    if (!streq(extension, "vmx") && !streq(extension, "svm"))
+    if ((!streq(extension, "vmx") && !streq(extension, "svm")) ||
+        (without && without[strspn(without, "abcdefghijklmnopqrstuvwxyz_,")]))
         return -EBADMSG;
-    if ((model && !(m->model = strdup(model))) || (profile && !(m->profile = strdup(profile))))
+    if ((model && !(m->model = strdup(model))) || (profile && !(m->profile = strdup(profile))) ||
+        (without && !(m->without = strdup(without))))
         return -ENOMEM;
     m->wish = (struct guest_wish){
         .action = streq(wish, "expose") ? GUEST_EXPOSE : GUEST_HIDE,
@@ -108,6 +119,7 @@ static int read_wish(const struct guest_doc *d, struct guest_mark *m) {
         .mode = (enum cpu_mode)cpu_mode,
         .model = m->model,
         .profile = m->profile,
+        .without = m->without,
     };
     return 0;
 }
@@ -129,7 +141,7 @@ static int read_was(const struct guest_doc *d, uint32_t elem, struct guest_mark 
         return r;
     if ((r = xml_content(&d->xml, elem, &content)) < 0 || (r = base64_decode(content, &was->text)) < 0)
         return r;
-    return check_element(was->text, regions[region]);
+    return check_element(was->text, guest_region_name((enum guest_region)region));
 }
 
 static int read_metadata(const struct guest_doc *d, struct guest_mark *m) {
@@ -166,6 +178,7 @@ int guest_mark_read(const struct guest_doc *d, struct guest_mark *ret) {
 void guest_mark_done(struct guest_mark *m) {
     free(m->model);
     free(m->profile);
+    free(m->without);
     free(m->metadata_text);
     FOREACH_ARRAY(was, m->was, _REGION_MAX)
         free(was->text);
@@ -231,6 +244,8 @@ int guest_mark_edit(const struct guest_doc *d, const struct guest_wish *w, struc
         fprintf(f, " model='%s'", w->model);
     if (w->profile)
         fprintf(f, " profile='%s'", w->profile);
+    if (w->without)
+        fprintf(f, " without='%s'", w->without);
     fprintf(f, " gap='%zu'", strlen(gap));
     if (tag)
         fprintf(f, " metadata='%s'", tag);

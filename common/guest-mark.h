@@ -22,7 +22,7 @@ struct guest_was {
 
 struct guest_mark {
     struct guest_wish wish; /* its strings are these: */
-    char *model, *profile;
+    char *model, *profile, *without;
     size_t gap;          /* white space added before our element */
     bool metadata_added;
     size_t metadata_gap;
@@ -30,8 +30,9 @@ struct guest_mark {
     struct guest_was was[_REGION_MAX];
 };
 
-/* "cpu" or "features", children of <domain>, and the element, or XML_NONE. */
+/* "cpu", "devices/iommu": from <domain> on; the element's name; and the element, or XML_NONE. */
 const char *guest_region_path(enum guest_region region);
+const char *guest_region_name(enum guest_region region);
 uint32_t guest_region(const struct guest_doc *doc, enum guest_region region);
 
 /* Reads DOC's mark. Errors: -ENOENT has none, -EBADMSG not one of ours, -ENOMEM. */

@@ -10,13 +10,14 @@ const char *guest_action_to_string(enum guest_action a) {
 
 static bool wish_equal(const struct guest_wish *a, const struct guest_wish *b) {
     return a->action == b->action && a->extension == b->extension && a->mode == b->mode &&
-           streq_ptr(a->model, b->model) && streq_ptr(a->profile, b->profile);
+           streq_ptr(a->model, b->model) && streq_ptr(a->profile, b->profile) &&
+           streq_ptr(a->without, b->without);
 }
 
-/* What libvirt writes out by itself where the document did not say (virCPUDefFormatBufFull, virDomainNumaDefFormatXML):
+/* What libvirt writes out by itself where the document did not say (virCPUDefFormatBufFull, virDomainNumaDefFormatXML, and of newer ones qemuDomainIOMMUDefPostParse):
  * having these more than we wrote is not somebody's change. */
 static bool libvirt_default(const char *attr) {
-    static const char *const names[] = {"check", "migratable", "match", "fallback", "dies", "id", "unit", "mode"};
+    static const char *const names[] = {"check", "migratable", "match", "fallback", "dies", "id", "unit", "mode", "eim"};
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         if (streq(attr, names[i]))
             return true;
@@ -176,7 +177,7 @@ static int undo(const struct guest_doc *d, const struct guest_mark *m, struct gu
             else if (region == REGION_CPU)
                 guest_cpu_revert(d, &original, &m->wish, &some);
             else if (m->was[i].changed)
-                edit_note(&some, "<%s> was changed by somebody else since and stays as it is", guest_region_path(region));
+                edit_note(&some, "<%s> was changed by somebody else since and stays as it is", guest_region_name(region));
         }
         guest_mark_remove(d, m, &some);
         char *text;

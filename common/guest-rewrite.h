@@ -20,6 +20,7 @@ struct guest_wish {
     enum cpu_mode mode;       /* CPU_KEEP: the guest's own */
     const char *model;        /* with CPU_CUSTOM: the CPU model, or NULL: the guest's own */
     const char *profile;      /* see guest-profile.h, or NULL */
+    const char *without;      /* settings of it to leave out, as this host lacks them: "evmcs,ipi", or NULL */
 };
 
 struct guest_result {
