@@ -4,8 +4,8 @@ guests_programs := $(O)/tests/guests/properties $(O)/tests/guests/define
 
 $(O)/tests/guests/properties: $(call objects,tests/guests/properties.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS))
-$(O)/tests/guests/define: $(call objects,tests/guests/define.c)
-	$(call link,$(shell pkg-config --libs libvirt))
+$(O)/tests/guests/define: $(call objects,tests/guests/define.c) $(LIBNESTD)
+	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libvirt))
 $(O)/tests/guests/keep: $(call objects,tests/guests/keep.c daemon/guest-watch.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libsystemd))
 
