@@ -103,6 +103,13 @@ void mach_invvpid(u64 type, u16 vpid, u64 gva)
 			M.tlb[i].used = false;
 }
 
+/* ---- what runs out ---- */
+
+static bool fails(long *in)
+{
+	return *in && --*in == 0;
+}
+
 /* ---- L1's memory ---- */
 
 static void wrote(u64 gpa)
@@ -162,7 +169,7 @@ int mach_map_page(struct nv_vm *vm, u64 gpa, struct nv_map *map)
 	(void)vm;
 	MOCK_CHECK(!(gpa & 4095));
 	MOCK_CHECK(map->gpa == NV_NOMAP); /* a map in use would be leaked (bug class 12) */
-	if (!in_ram(gpa, 4096))
+	if (!in_ram(gpa, 4096) || fails(&M.fail_map_in))
 		return -EFAULT;
 	M.pins[gpa / 4096]++;
 	map->gpa = gpa;
@@ -191,6 +198,8 @@ int mach_get_backing(struct nv_vm *vm, u64 gpa, bool write, struct nv_backing *r
 	MOCK_CHECK(!M.locked);
 	if (!in_ram(gpa, 1))
 		return gpa < MOCK_RAM ? -EFAULT : -ENXIO;
+	if (fails(&M.fail_backing_in))
+		return -EFAULT;
 	if (write && M.rom[gpa / 4096])
 		return -EROFS;
 	ret->hpa = mock_hpa(gpa & ~4095ull);
@@ -233,18 +242,13 @@ void mach_mmu_unlock(struct nv_vm *vm)
 
 /* ---- allocation ---- */
 
-static bool fails(void)
-{
-	return M.fail_in && --M.fail_in == 0;
-}
-
 void *mach_alloc_page(struct nv_vm *vm)
 {
 	void *p;
 
 	(void)vm;
 	MOCK_CHECK(!M.locked);
-	if (fails())
+	if (fails(&M.fail_in))
 		return NULL;
 	p = aligned_alloc(4096, 4096);
 	MOCK_CHECK(p);
@@ -270,7 +274,7 @@ void *mach_alloc(size_t size)
 {
 	void *p;
 
-	if (fails())
+	if (fails(&M.fail_in))
 		return NULL;
 	p = calloc(1, size);
 	M.allocs++;

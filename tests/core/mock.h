@@ -36,7 +36,7 @@ struct mock {
 	u64 tsc, seq;
 	bool locked, notifier_active;
 	long pages, allocs; /* live */
-	long fail_in; /* allocation that fails; 0: none */
+	long fail_in, fail_map_in, fail_backing_in; /* the how many'th allocation, pin, look for memory fails; 0: none */
 	struct mock_tlb tlb[MOCK_TLB];
 	unsigned int invepts, invvpids, kicks, barriers, loads, clears;
 	u64 guest_msr[8];
