@@ -23,7 +23,7 @@ const struct option_row option_table[_OPTION_MAX] = {
     [OPTION_EXTENSION] = {"extension", 0, "vmx|svm", FIELD(extension), "of the host it is for; default: this host, or --root"},
     [OPTION_MODE] = {"mode", 0, "MODE", FIELD(mode), "the guest's CPU: host-passthrough, host-model or custom; default: its own"},
     [OPTION_MODEL] = {"model", 0, "NAME", FIELD(model), "with --mode=custom, the CPU model; default: its own"},
-    [OPTION_PROFILE] = {"profile", 0, "NAME", FIELD(profile), "what the hypervisor in the guest needs: kvm, xen, esxi, ..."},
+    [OPTION_PROFILE] = {"profile", 0, "NAME", FIELD(profile), "what the hypervisor in the guest needs: kvm, xen, esxi, ...; kvm+viommu+locked"},
     [OPTION_NOW] = {"now", 0, NULL, FIELD(now), "say how a running guest gets the change now; nothing is restarted"},
     [OPTION_GUESTS] = {"guests", 0, NULL, FIELD(guests), "hide every guest that can nest, too"},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "domain.h"
+#include "domain-caps.h"
 #include "domain-live.h"
 #include "guest-mark.h"
 
@@ -178,6 +178,20 @@ static int commit(const struct domain_conn *c, virDomainPtr dom, const struct gu
     return 0;
 }
 
+/* The rewriter, told what this host lacks. */
+static int rewrite(const struct domain_conn *c, const char *xml, const struct guest_wish *wish, struct guest_result *ret,
+                   char **why) {
+    _cleanup_guest_doc_ struct guest_doc d = {};
+    _cleanup_free_ char *without = NULL;
+    struct guest_wish w = *wish;
+
+    int r = guest_doc_open(xml, strlen(xml), &d, why);
+    if (r < 0 || (wish->action == GUEST_EXPOSE && (r = domain_caps_without(c, &d, wish, &without)) < 0))
+        return r;
+    w.without = without;
+    return guest_rewrite(xml, strlen(xml), &w, ret, why);
+}
+
 int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish, bool dry_run,
                    struct domain_change *ret, char **why) {
     _cleanup_domain_change_ struct domain_change change = {};
@@ -189,7 +203,7 @@ int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct g
         return refuse(why, -EOPNOTSUPP, "the guest is transient, it has no definition to change: change what creates it");
     if (!(change.before = get_xml(c, dom, true)))
         return libvirt_error(c, "its definition cannot be read", why);
-    if ((r = guest_rewrite(change.before, strlen(change.before), wish, &result, why)) < 0)
+    if ((r = rewrite(c, change.before, wish, &result, why)) < 0)
         return r;
     change.changed = result.changed;
     change.after = TAKE_PTR(result.text);

@@ -29,7 +29,7 @@ _nestctl() {
         option=${COMP_WORDS[COMP_CWORD - 2]}
     elif [[ $current == *=* ]]; then
         option=${current%%=*} current=${current#*=}
-    elif [[ $previous == --@(root|host|file|extension|mode|model) || $previous == -[Hf] ]]; then
+    elif [[ $previous == --@(root|host|file|extension|mode|model|profile) || $previous == -[Hf] ]]; then
         option=$previous
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -44,6 +44,13 @@ _nestctl() {
     --extension) _nestctl_words 'vmx svm' "$current" ;;
     --mode) _nestctl_words 'host-passthrough host-model custom' "$current" ;;
     --model) ;;
+    --profile)
+        if [[ $current == *+* ]]; then
+            _nestctl_words "$(printf "${current%+*}+%s " viommu hugepages locked numa=0)" "$current"
+        else
+            _nestctl_words 'kvm xen esxi hyperv virtualbox' "$current"
+        fi
+        ;;
     --root) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     --host | -H) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current") ;;
     '') _nestctl_plain ;;

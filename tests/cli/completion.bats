@@ -77,6 +77,23 @@ complete_words() {
     done
 }
 
+# profiles EXTRA: the names in the engine's table, of hypervisors (false) or of what goes with them (true)
+profiles() {
+    sed -n '/^const struct guest_profile guest_profiles/,/^};/p' "$TOP/common/guest-profile.c" | grep -oE '\.name = .*' |
+        if "$1"; then grep -F '.extra = true'; else grep -vF '.extra = true'; fi | cut -d'"' -f2 | sort
+}
+
+@test "completion: every profile and extra, and no other, in both shells and the manual" {
+    assert_equal "$(profiles true | wc -l)" 4
+    assert_equal "$(complete_words nestctl guest expose a --profile '')" "$(profiles false)"
+    assert_equal "$(complete_words nestctl guest expose a --profile = kvm+ | sed 's/^kvm+//; s/=0$//')" "$(profiles true)"
+    assert_equal "$(complete_words nestctl guest expose a --profile=kvm+locked+vi)" kvm+locked+viommu
+    assert_equal "$(grep -o '_values -s + profile [^:]*' "$TOP/conf/completions/_nestctl" | tr -d "'\\\\" |
+        tr ' ' '\n' | sed '1,4d; /^$/d; s/=0$//' | sort)" "$({ profiles false; profiles true; } | sort)"
+    assert_equal "$(sed -n '/^\.It Fl .-profile/,/^\.It Fl .-now/p' "$TOP/man/nestctl.1" | sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' | sort)" \
+        "$({ profiles false; profiles true; } | sort)"
+}
+
 @test "completion: nestctl(1) documents every exit code" {
     for code in 0 1 2 3 4 5 6 7; do
         sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/p' "$TOP/man/nestctl.1" | grep -qx ".It $code"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The rewriter on any bytes at all. Beyond not crashing: what it accepts keeps the promises of guest-rewrite.h.
- * The first byte chooses the wish, the rest is the document.
+ * The first byte chooses the wish, the rest is the document; or a profile's name up to the end of the line, then the document.
  */
 #include "guest-rewrite.h"
 
@@ -30,18 +30,28 @@ static bool has_mark(const char *text, size_t len) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char *const models[] = {NULL, "EPYC"};
+    static const char *const models[] = {NULL, "EPYC"}, *const missing[] = {NULL, "evmcs,synic"};
+    static const char *const profiles[] = {NULL, "hyperv", "kvm+viommu", "xen+hugepages+locked", "esxi+numa=0",
+                                           "hyperv+viommu+hugepages+locked+numa=1023", "virtualbox", NULL};
     _cleanup_guest_result_ struct guest_result done = {}, again = {}, back = {}, hidden = {};
     if (size < 1)
         return 0;
-    const char *text = (const char *)data + 1;
+    const char *text = (const char *)data + 1, *profile = profiles[data[0] >> 5];
     size_t len = size - 1;
+    _cleanup_free_ char *named = NULL;
+    const char *line = data[0] >> 5 == ELEMENTSOF(profiles) - 1 ? memchr(text, '\n', len) : NULL;
+    if (line) {
+        profile = named = strndup(text, (size_t)(line - text));
+        len -= (size_t)(line + 1 - text);
+        text = line + 1;
+    }
     struct guest_wish wish = {
         .action = data[0] & 1 ? GUEST_HIDE : GUEST_EXPOSE,
         .extension = data[0] & 2 ? EXTENSION_VMX : EXTENSION_SVM,
         .mode = (enum cpu_mode)(data[0] >> 2 & 3),
         .model = models[data[0] >> 4 & 1],
-        .profile = data[0] & 32 ? "hyperv" : NULL,
+        .profile = data[0] & 1 ? NULL : profile,
+        .without = missing[data[0] >> 4 & 1],
     };
     struct guest_wish undo = {GUEST_UNDO}, hide = {GUEST_HIDE, wish.extension};
 

@@ -51,6 +51,36 @@ assert o["schema"] == 1 and o["changed"] is True and o["notes"] and "svm" in o["
     run -2 "$nestctl" guest list --file "$doc"
 }
 
+@test "guest --file: a profile's extras; what the guest cannot have is refused" {
+    cat >q35.xml <<'EOS'
+<domain type='kvm'>
+	<name>a</name>
+	<os>
+		<type arch='x86_64' machine='q35'>hvm</type>
+	</os>
+	<features>
+		<acpi/>
+	</features>
+	<devices>
+		<memballoon model='none'/>
+	</devices>
+</domain>
+EOS
+    "$nestctl" guest expose --extension=vmx --profile=hyperv+viommu+hugepages+locked+numa=0 --file q35.xml >exposed 2>notes
+    virt-xml-validate exposed domain
+    tr -d '\n\t' <exposed | grep -q "<memoryBacking><hugepages/><locked/></memoryBacking>.*<iommu model='intel'><driver intremap='on' caching_mode='on'/></iommu></devices>"
+    grep -q 'huge pages' notes
+    assert_equal "$("$nestctl" guest show --file exposed --extension=vmx | sed -n 's/ *profile: //p')" \
+        hyperv+viommu+hugepages+locked+numa=0
+    "$nestctl" guest undo --file exposed 2>/dev/null | cmp - q35.xml
+    sed 's/q35/pc/' q35.xml >pc.xml
+    run -3 --separate-stderr "$nestctl" guest expose --extension=svm --profile=kvm+viommu --file pc.xml
+    assert_equal "$output" ''
+    assert_equal "$stderr" "nestctl: pc.xml: profile viommu: QEMU has the Intel IOMMU on machine type q35 only: define it anew with machine='q35'"
+    run -2 "$nestctl" guest expose --extension=svm --profile=viommu --file q35.xml
+    assert_output --partial 'kvm+viommu'
+}
+
 @test "with libvirt: expose, live in QEMU, hide, undo back to where it was" {
     cat >script <<'EOS'
 set -eux
