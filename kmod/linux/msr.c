@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/fpu/xcr.h>
+#include <asm/kvm_para.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
 #include <asm/vmx.h>
@@ -132,8 +133,19 @@ static u64 *stored(struct nvx_vcpu *x, u32 msr)
 	}
 }
 
-static bool constant(u32 msr, u64 *ret)
+/* QEMU saves and restores these whatever is offered: no paravirtual clock is, nor a machine-check bank. */
+static bool ignored(u32 msr)
 {
+	return msr == MSR_KVM_SYSTEM_TIME || msr == MSR_KVM_WALL_CLOCK || msr == MSR_IA32_MCG_CTL ||
+	       msr - MSR_IA32_MC0_CTL < 4 * 10;
+}
+
+static bool constant(u32 msr, u64 *ret, bool host)
+{
+	if (host && ignored(msr)) {
+		*ret = 0;
+		return true;
+	}
 	switch (msr) {
 	case MSR_MTRRcap:
 		*ret = 10 | BIT(8) | BIT(10); /* 10 variable ranges, fixed ones, WC */
@@ -170,7 +182,7 @@ int mach_get_msr(struct nv_vcpu *v, u32 msr, u64 *ret, bool host)
 		*ret = *p;
 		return 0;
 	}
-	return constant(msr, ret) ? 0 : -EINVAL;
+	return constant(msr, ret, host) ? 0 : -EINVAL;
 }
 
 int mach_set_msr(struct nv_vcpu *v, u32 msr, u64 val, bool host)
@@ -189,7 +201,7 @@ int mach_set_msr(struct nv_vcpu *v, u32 msr, u64 val, bool host)
 		return 0;
 	}
 	/* Writing a constant its own value back is what restoring a VM does. */
-	return host && constant(msr, &old) && old == val ? 0 : -EINVAL;
+	return host && (ignored(msr) || (constant(msr, &old, host) && old == val)) ? 0 : -EINVAL;
 }
 
 int mach_xsetbv(struct nv_vcpu *v, u32 idx, u64 val)
@@ -230,6 +242,8 @@ void mach_set_dr(struct nv_vcpu *v, int n, u64 val)
 
 void nvx_msr_reset(struct nvx_vcpu *x)
 {
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
+		x->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	x->xcr0 = XFEATURE_MASK_FP;
 	x->dr6 = 0xffff0ff0;
 	x->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING;
@@ -284,7 +298,7 @@ enum { EAX, EBX, ECX, EDX };
 /* Features we can give: what needs a control that vmcs01 lacks, or state that nobody switches, is not in here. */
 #define LEAF1_ECX	(BIT(0) | BIT(1) | BIT(5) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | \
 			 BIT(26) | BIT(28) | BIT(29) | BIT(30)) /* SSE3 PCLMUL VMX SSSE3 FMA CX16 ... XSAVE AVX F16C RDRAND */
-#define LEAF1_EDX	0x0783fbff	/* FPU..PGE without MCA's details, CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 */
+#define LEAF1_EDX	0x0783bbff	/* FPU..PGE, CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2; no MCA: there are no banks */
 #define LEAF7_EBX	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(16) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | \
 			 BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | BIT(31))
 #define LEAF7_ECX	(BIT(1) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | BIT(22))

@@ -341,8 +341,9 @@ static long set_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user 
 	s->vmcs12_pa = k.hdr.vmx.vmcs12_pa;
 	if (k.hdr.vmx.flags & KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE)
 		s->preempt_deadline = k.hdr.vmx.preemption_timer_deadline;
-	s->has_vmcs12 = k.size >= sizeof(k) + VMCS12_BYTES;
-	s->has_shadow = k.size >= sizeof(k) + 2 * VMCS12_BYTES;
+	/* Without a current vmcs12 there is nothing in the data, however long it is: QEMU gives all it has room for. */
+	s->has_vmcs12 = s->vmcs12_pa != NV_NOMAP && k.size >= sizeof(k) + VMCS12_BYTES;
+	s->has_shadow = s->has_vmcs12 && k.size >= sizeof(k) + 2 * VMCS12_BYTES;
 	if (s->has_vmcs12 && copy_from_user(s->vmcs12, data->vmcs12, VMCS12_BYTES))
 		goto out;
 	if (s->has_shadow && copy_from_user(s->shadow12, data->shadow_vmcs12, VMCS12_BYTES))
