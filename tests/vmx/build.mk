@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # nestvmx on the emulated Intel host.
-core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko
+core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko $(O)/witness/witness.ko
 # check-kmod needs no emulated host, but what these targets build must not be built twice at a time.
 CHECKS_VM += check-kmod check-core-host check-entry
 
@@ -31,3 +31,7 @@ $(O)/nest.elf: $(nest_obj) common/payload/payload.lds
 	    $(nest_obj) -o $@
 $(O)/nest.bin: $(O)/nest.elf
 	$(Q)objcopy -O binary $< $@
+
+$(O)/witness/witness.ko: tests/vmx/witness/witness.c tests/vmx/witness/Kbuild
+	$(Q)mkdir -p $(@D) && cp $^ $(@D)
+	$(Q)MAKEFLAGS= $(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(@D)) W=1 modules

@@ -45,10 +45,11 @@ def run_name(engine, flags, vcpus=1, parameters=()):
 def on_host(names, cpus=1, options=(), timeout=900, script="on-host.sh"):
     """One boot. Returns ({name: Run}, what the kernel complained of, the whole output)."""
     with tempfile.TemporaryDirectory(dir=O) as files:
-        for f in ("l1run", "payload.bin", "nest.bin", "kmod/nestvmx.ko"):
+        for f in ("l1run", "payload.bin", "nest.bin", "kmod/nestvmx.ko", "witness/witness.ko"):
             shutil.copy(os.path.join(O, f), files)
         # BTF of another build of the kernel is refused or, as here, only slows the load
-        subprocess.run(["objcopy", "-R", ".BTF", os.path.join(files, "nestvmx.ko")], check=True)
+        for f in ("nestvmx.ko", "witness.ko"):
+            subprocess.run(["objcopy", "-R", ".BTF", os.path.join(files, f)], check=True)
         p = subprocess.run([os.path.join(TOP, "tests/hosts/intel"), "run", "--no-kvm", "--cpus", str(cpus), "--memory", "768",
                             "--files", files, "--timeout", str(timeout), *options,
                             os.path.join(TOP, "tests/vmx", script), *names], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)

@@ -2,7 +2,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs on the emulated Intel host: stress-host.sh LOADS KILLS. Says on a line of its own what held.
 loads=$1 kills=$2
+vmx=/sys/module/witness/parameters/vmx # on how many CPUs VMX is on
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
+insmod /witness.ko # first: its sleep hook runs after that of a module loaded later
+
+# Until a VM is there, a second and a half at most.
+vm_is_up() {
+    n=0
+    until ls -d /sys/kernel/debug/nestvmx/vm* >/dev/null 2>&1 || [ $n = 300 ]; do
+        usleep 5000
+        n=$((n + 1))
+    done
+}
 
 i=0
 while [ $i -lt "$loads" ]; do
@@ -45,15 +56,31 @@ else
     grep -E 'fail|error|stop|end' /tmp/hotplug
 fi
 
+# The machine sleeps while a VM runs, as far as it can without its firmware: CPUs off, the syscore hooks called.
+/l1run /dev/nestvmx /payload.bin 3 2 >/tmp/sleep &
+vm=$!
+vm_is_up
+usleep 50000
+before=$(cat $vmx)
+echo 0 >/sys/module/suspend/parameters/pm_test_delay
+echo core >/sys/power/pm_test
+if echo mem >/sys/power/state && [ "$before" = 2 ] && kill -0 $vm && dmesg | grep -q 'witness: asleep, VMX is off'; then
+    echo "asleep without VMX"
+fi
+echo none >/sys/power/pm_test
+if wait $vm && [ "$(grep -c '^end ' /tmp/sleep)" = 2 ] && [ "$(cat $vmx)" = 0 ]; then
+    echo "awake, the VM goes on"
+else
+    echo "vmx $before, $(cat $vmx)"
+    grep -E 'fail|error|stop|end' /tmp/sleep
+    dmesg | grep witness
+fi
+
 i=0 alive=0
 while [ $i -lt "$kills" ]; do
     /l1run /dev/nestvmx /payload.bin 19 2 >/dev/null &
     vm=$!
-    n=0
-    until ls -d /sys/kernel/debug/nestvmx/vm* >/dev/null 2>&1 || [ $n = 300 ]; do
-        usleep 5000
-        n=$((n + 1))
-    done
+    vm_is_up
     random=$(hexdump -n 1 -e '"%u"' /dev/urandom)
     usleep $((random * 400)) # a tenth of a second at most: now it starts, now L2 runs
     ls -d /sys/kernel/debug/nestvmx/vm* >/dev/null 2>&1 && alive=$((alive + 1))
@@ -66,6 +93,12 @@ echo "alive when killed: $alive"
 [ $((alive * 2)) -ge "$kills" ] && echo "half of them in the middle"
 grep -qx 'pages 0' /sys/kernel/debug/nestvmx/memory && grep -qx 'pinned 0' /sys/kernel/debug/nestvmx/memory && echo "leaks none"
 cat /sys/kernel/debug/nestvmx/memory
-/sbin/rmmod nestvmx
 dmesg | grep -E 'WARNING:|BUG:|Oops|general protection|nestvmx: leaked|Call Trace' | sed 's/^/dmesg /'
-exit 0
+
+# The machine goes down while VMs run; the witness says the last word, and ends this script.
+/l1run /dev/nestvmx /payload.bin 19 2 >/dev/null &
+vm_is_up
+usleep 50000
+[ "$(cat $vmx)" = 2 ] && echo "a VM runs"
+usleep 50000 # until that is out
+reboot -f
