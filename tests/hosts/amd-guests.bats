@@ -97,3 +97,46 @@ boot() {
         nestctl guest undo plain
         virsh dumpxml --inactive --security-info plain | cmp - /root/before'
 }
+
+@test "a guest with a profile and all extras starts, runs an L2, and undo gives its definition back" {
+    there '
+        set -e
+        sed "s/<name>l1</<name>profiled</; s/l1\.console/profiled.console/; /<uuid>/d; s/machine=.pc./machine=\"q35\"/" /root/l1.xml >/root/profiled.xml
+        virsh -q define /root/profiled.xml
+        virsh dumpxml --inactive --security-info profiled >/root/before
+        nestctl guest expose profiled --profile=hyperv+viommu+hugepages+locked+numa=0
+        # KVM on AMD offers no evmcs, and stimer it does
+        virsh dumpxml --inactive profiled | grep -q "<stimer state"
+        ! virsh dumpxml --inactive profiled | grep -q evmcs
+        echo 3 >/proc/sys/vm/drop_caches
+        echo 1 >/proc/sys/vm/compact_memory
+        echo 192 >/proc/sys/vm/nr_hugepages
+        [ "$(cat /proc/sys/vm/nr_hugepages)" = 192 ]'
+    run boot profiled
+    assert_output --partial 'CPU flags: svm'
+    assert_output --partial 'L2: sum 5050'
+    # what the kernel and QEMU say of it: 384 MiB of huge pages, locked, bound to node 0; an IOMMU that remaps
+    run there '
+        qemu=/proc/$(cat /run/libvirt/qemu/profiled.pid)
+        grep -E "^(VmLck|HugetlbPages):" $qemu/status
+        grep -o "bind:0 .* huge " $qemu/numa_maps
+        virsh -q qemu-monitor-command --hmp profiled "info qtree" | grep -A 20 "dev: intel-iommu" | grep -E "intremap|caching-mode"
+        virsh -q destroy profiled
+        echo 0 >/proc/sys/vm/nr_hugepages'
+    assert_success
+    assert_output --regexp 'VmLck:[[:space:]]+[3-9][0-9]{5} kB'
+    assert_output --regexp 'HugetlbPages:[[:space:]]+393216 kB'
+    assert_output --partial 'bind:0'
+    assert_output --partial 'intremap = "on"'
+    assert_output --partial 'caching-mode = true'
+    there '
+        set -e
+        nestctl guest undo profiled
+        virsh dumpxml --inactive --security-info profiled | cmp - /root/before'
+    # another machine type cannot, and stays as it is
+    there 'virsh dumpxml --inactive --security-info plain >/root/before'
+    run on nestctl guest expose plain --profile=kvm+viommu
+    assert_failure 3
+    assert_output --partial q35
+    there 'virsh dumpxml --inactive --security-info plain | cmp - /root/before'
+}
