@@ -7,7 +7,7 @@
 
 /*
  * The Hyper-V enlightenments of WISH's profile that libvirt's domain capabilities do not list for a guest like DOC:
- * "evmcs,stimer", as in guest_wish.without, or NULL. Where libvirt tells of none at all (before 8.9, or QEMU before
+ * "evmcs,stimer", as in guest_wish.without, or NULL. Where libvirt tells of none at all (before 9.0, or QEMU before
  * 6.1), nothing is left out. -ENOMEM.
  */
 int domain_caps_without(const struct domain_conn *c, const struct guest_doc *doc, const struct guest_wish *wish, char **ret);

@@ -70,9 +70,13 @@ enum tristate guest_exposed(const struct domain_info *info) {
 }
 
 /*
- * Live migration and saving of an L1 guest. Sources, as of 2026-11: the kernel's Documentation/virt/kvm/x86/
- * running-nested-guests.rst ("Live migration from ... Linux kernel 5.3 and QEMU 4.2.0 for Intel x86", "On AMD systems, once
- * an L1 guest has started an L2 guest, the L1 guest should no longer be migrated or saved").
+ * Live migration and saving of an L1 guest, as of 2026-11.
+ *
+ * Linux, Documentation/virt/kvm/x86/running-nested-guests.rst, "Live migration with nested KVM": with a live L2 it works on
+ * Intel as of Linux 5.3 and QEMU 4.2; on AMD an L1 with a running L2 should not be migrated or saved, which may crash it;
+ * without a running L2 it is expected to work on AMD, but may fail once guests are started.
+ * QEMU 7.2, target/i386/machine.c, cpu_pre_save(): where the kernel cannot save nested VMX state, QEMU refuses.
+ * libvirt 9.0, docs/formatdomain.rst, host-passthrough: hosts that are not identical put the guest at risk.
  */
 static const struct migration {
     enum extension extension;
@@ -82,18 +86,19 @@ static const struct migration {
     {EXTENSION_VMX, TRISTATE_NO, "safe: no guest runs inside"},
     {EXTENSION_VMX, TRISTATE_YES, "safe between hosts with Linux 5.3 and QEMU 4.2 or later"},
     {EXTENSION_VMX, TRISTATE_UNKNOWN, "safe between hosts with Linux 5.3 and QEMU 4.2 or later"},
-    {EXTENSION_SVM, TRISTATE_NO, "safe: no guest runs inside"},
-    {EXTENSION_SVM, TRISTATE_YES, "not safe while a guest runs inside (AMD): shut that down first"},
+    {EXTENSION_SVM, TRISTATE_NO, "should work, as no guest runs inside; on AMD it may fail when one starts afterwards"},
+    {EXTENSION_SVM, TRISTATE_YES, "not safe while a guest runs inside (AMD), nor is saving: shut that down first"},
     {EXTENSION_SVM, TRISTATE_UNKNOWN, "safe only while no guest runs inside (AMD), which this QEMU does not tell"},
 };
 
-static const char *migration(const struct domain_info *info, enum extension extension, enum tristate exposed) {
-    if (exposed == TRISTATE_NO)
-        return "safe: nothing is nested";
+/* To be freed; NULL: out of memory. */
+static char *migration(const struct domain_info *info, enum extension extension, enum tristate exposed) {
+    bool passthrough = !info->refused && (info->mode == CPU_HOST_PASSTHROUGH || info->mode == CPU_MAXIMUM);
+    const char *verdict = exposed == TRISTATE_NO ? "safe: nothing is nested" : "not known";
     FOREACH_ARRAY(m, migrations, ELEMENTSOF(migrations))
-        if (m->extension == extension && m->l2 == info->l2)
-            return m->verdict;
-    return "not known";
+        if (exposed != TRISTATE_NO && m->extension == extension && m->l2 == info->l2)
+            verdict = m->verdict;
+    return text_format("%s%s", verdict, passthrough ? "; between identical hosts only (host-passthrough)" : "");
 }
 
 static char *advice(const struct domain_info *info, enum tristate exposed, bool chosen, enum guest_policy policy) {
@@ -115,13 +120,13 @@ static int audit_one(const struct domain_info *info, enum extension extension, c
     /* What nestd.conf says of hiding stands above what somebody once chose. */
     bool chosen = (by_mark && policy != GUEST_POLICY_HIDE) || by_conf;
     bool bad = exposed != TRISTATE_NO && !chosen;
-    _cleanup_free_ char *what = advice(info, exposed, chosen, policy);
+    _cleanup_free_ char *what = advice(info, exposed, chosen, policy), *move = migration(info, extension, exposed);
 
     struct json_object *o = domain_info_to_json(info, extension);
     add_string(o, "exposed", exposed == TRISTATE_UNKNOWN ? "maybe" : tristate_to_string(exposed));
     add_string(o, "chosen_by", !chosen ? NULL : by_conf ? "nestd.conf" : "guest expose");
     add_string(o, "verdict", bad ? "fail" : what ? "warn" : "pass");
-    add_string(o, "migration", migration(info, extension, exposed));
+    add_string(o, "migration", move);
     add_string(o, "advice", what);
     json_object_array_add(guests, o);
     *not_chosen += bad;

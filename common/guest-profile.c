@@ -139,7 +139,7 @@ static const struct guest_setting hyperv_settings[] = {
      .reason = "L2's exits are faster, as L1 has its VMCS in memory; but no posted interrupts (Intel only)",
      .source = HYPERV ", hv-evmcs"},
     {REGION_CLOCK, "", "offset", "utc", .keep = true, .reason = "libvirt's default, written down",
-     .source = "libvirt virDomainClockDefParse"},
+     .source = "libvirt virDomainDefClockParse"},
     {REGION_CLOCK, "timer name=hypervclock", "present", "yes", .reason = "clock reads without an exit, and stimer depends on it",
      .source = HYPERV ", hv-time, hv-stimer"},
     {}};
@@ -181,8 +181,8 @@ const struct guest_profile guest_profiles[] = {
                       {four_gib, "ESXi 6 wants 4 GiB of memory (ESXi 7 and 8: 8 GiB)"},
                       {esxi_network, "ESXi has no driver for its network interfaces"},
                       {esxi_disk, "ESXi has no driver for its disks"}},
-     .host_note = "ESXi reads MSRs that KVM lacks and stops with a purple screen unless the host has kvm.ignore_msrs=1, which "
-                  "holds for all guests: nestd does not set it",
+     .host_note = "KVM answers accesses to MSRs that it lacks with #GP, at which ESXi may stop; kvm.ignore_msrs=1 on the host "
+                  "prevents that, but for all guests: nestd does not set it",
      .source = "VMware, ESXi Hardware Requirements (6.5, 7.0, 8.0); ESXi 5.1 Update 2 release notes (e1000 for ESXi in a "
                "guest); Linux Documentation/admin-guide/kernel-parameters.txt, kvm.ignore_msrs"},
     {.name = "hyperv", .what = "Microsoft Hyper-V", .settings = hyperv_settings,

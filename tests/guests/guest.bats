@@ -54,29 +54,28 @@ assert o["schema"] == 1 and o["changed"] is True and o["notes"] and "svm" in o["
 @test "guest --file: a profile's extras; what the guest cannot have is refused" {
     cat >q35.xml <<'EOS'
 <domain type='kvm'>
-	<name>a</name>
-	<os>
-		<type arch='x86_64' machine='q35'>hvm</type>
-	</os>
-	<features>
-		<acpi/>
-	</features>
-	<devices>
-		<memballoon model='none'/>
-	</devices>
+  <name>a</name>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+  </os>
+  <features>
+    <acpi/>
+  </features>
+  <devices>
+    <memballoon model='none'/>
+  </devices>
 </domain>
 EOS
     "$nestctl" guest expose --extension=vmx --profile=hyperv+viommu+hugepages+locked+numa=0 --file q35.xml >exposed 2>notes
     virt-xml-validate exposed domain
-    tr -d '\n\t' <exposed | grep -q "<memoryBacking><hugepages/><locked/></memoryBacking>.*<iommu model='intel'><driver intremap='on' caching_mode='on'/></iommu></devices>"
+    tr -d '\n ' <exposed | grep -q "<memoryBacking><hugepages/><locked/></memoryBacking>.*<iommumodel='intel'><driverintremap='on'caching_mode='on'/></iommu></devices>"
     grep -q 'huge pages' notes
     assert_equal "$("$nestctl" guest show --file exposed --extension=vmx | sed -n 's/ *profile: //p')" \
         hyperv+viommu+hugepages+locked+numa=0
     "$nestctl" guest undo --file exposed 2>/dev/null | cmp - q35.xml
     sed 's/q35/pc/' q35.xml >pc.xml
-    run -3 --separate-stderr "$nestctl" guest expose --extension=svm --profile=kvm+viommu --file pc.xml
-    assert_equal "$output" ''
-    assert_equal "$stderr" "nestctl: pc.xml: profile viommu: QEMU has the Intel IOMMU on machine type q35 only: define it anew with machine='q35'"
+    run -3 "$nestctl" guest expose --extension=svm --profile=kvm+viommu --file pc.xml
+    assert_output "nestctl: pc.xml: profile viommu: QEMU has the Intel IOMMU on machine type q35 only: define it anew with machine='q35'"
     run -2 "$nestctl" guest expose --extension=svm --profile=viommu --file q35.xml
     assert_output --partial 'kvm+viommu'
 }
@@ -167,9 +166,11 @@ audit 0
 define safe "<cpu><model>Nehalem</model></cpu>"
 audit 0
 [ "$(field safe exposed)" = no ]
+[ "$(field safe migration)" = "safe: nothing is nested" ]
 define leaks ""
 audit 7
 [ "$(field leaks exposed) $(field leaks nest) $(field leaks chosen_by)" = "yes model None" ]
+[ "$(field leaks migration)" = "should work, as no guest runs inside; on AMD it may fail when one starts afterwards" ]
 "$N" guest expose leaks $x
 audit 0
 [ "$(field leaks chosen_by)" = "guest expose" ]
@@ -183,6 +184,8 @@ virsh -q start fast
 "$N" guest hide fast $x
 audit 7
 [ "$(field fast exposed) $(field fast live) $(field fast nest)" = "yes yes no" ]
+# QEMU without KVM has no counters
+field fast migration | grep -q '^safe only while .* this QEMU does not tell; between identical hosts only'
 "$N" audit $x | grep -q '^fast: nobody chose it'
 virsh -q destroy fast
 audit 0

@@ -21,6 +21,7 @@ static void test_policy(void **state) {
         {"a", "*", "b", GUEST_POLICY_HIDE, NULL},
         {"lab-*", NULL, "lab-1", GUEST_POLICY_EXPOSE, NULL},
         {"lab-*:esxi", NULL, "lab-1", GUEST_POLICY_EXPOSE, "esxi"},
+        {"lab-*:kvm+locked+numa=0", NULL, "lab-1", GUEST_POLICY_EXPOSE, "kvm+locked+numa=0"},
         {"lab-*:esxi", NULL, "lab", GUEST_POLICY_NONE, NULL},
         {UUID, NULL, "x", GUEST_POLICY_EXPOSE, NULL},
         {"8F3C2A10-0000-4000-8000-000000000001:xen", NULL, "x", GUEST_POLICY_EXPOSE, "xen"},
