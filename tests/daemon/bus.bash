@@ -65,8 +65,7 @@ new_host() {
     host=$("$O/tests/fake-host" new)
     mkdir -p "$host/etc/nestd" "$host/dev"
     # What the facts tell of /dev/kvm and what inotify watches; only root can make it the device that is put back as it was.
-    if [ "$(id -u)" = 0 ]; then
-        mknod -m 0660 "$host/dev/kvm" c 1 3
+    if mknod -m 0660 "$host/dev/kvm" c 1 3 2>/dev/null; then
         chown 0:104 "$host/dev/kvm"
     else
         : >"$host/dev/kvm"
@@ -74,7 +73,7 @@ new_host() {
 }
 
 snapshot() {
-    "$O/tests/fake-host" snapshot "$host" | if [ "$(id -u)" = 0 ]; then cat; else grep -v '^kvm:'; fi
+    "$O/tests/fake-host" snapshot "$host" | if [ -c "$host/dev/kvm" ]; then cat; else grep -v '^kvm:'; fi
 }
 
 # start_nestd [PROGRAM]; its log is $dir/log
