@@ -159,7 +159,8 @@ int nv_get_nested_state(struct nv_vcpu *v, struct nv_nested_state *s)
 		m->val[F_ENTRY_EXC_ERR] = ev->inj_err;
 		m->val[F_ENTRY_INSN_LEN] = ev->inj_len;
 	}
-	if (V(VMCS_LINK) != NV_NOMAP && cpu2_12(v, CPU2_SHADOW_VMCS) &&
+	/* The entry has checked where it lies. Of what L1 has not entered yet the link may be anything. */
+	if (v->in_l2 && V(VMCS_LINK) != NV_NOMAP && cpu2_12(v, CPU2_SHADOW_VMCS) &&
 	    !mach_read_guest(v->vm, V(VMCS_LINK), s->shadow12, NV_PAGE_SIZE))
 		s->has_shadow = true;
 	return 0;
