@@ -155,13 +155,17 @@ static bool link_rev_ok(struct nv_vcpu *v)
 	return (rev & ~NV_VMCS12_SHADOW) == NV_VMCS12_REV && !(rev & NV_VMCS12_SHADOW) == !cpu2_12(v, CPU2_SHADOW_VMCS);
 }
 
-static bool pdptes_ok(struct nv_vcpu *v)
+/* Only PAE paging has them. */
+static bool has_pdptes(struct nv_vcpu *v)
+{
+	return !(V(ENTRY_CTL) & ENTRY_IA32E) && (V(GUEST_CR0) & C0_PG) && (V(GUEST_CR4) & C4_PAE);
+}
+
+static nv_noinline bool pdptes_ok(struct nv_vcpu *v)
 {
 	u64 e[4] = { V(GUEST_PDPTE0), V(GUEST_PDPTE1), V(GUEST_PDPTE2), V(GUEST_PDPTE3) };
 	int i;
 
-	if (!(V(GUEST_CR0) & C0_PG) || !(V(GUEST_CR4) & C4_PAE) || (V(ENTRY_CTL) & ENTRY_IA32E))
-		return true;
 	if (!nv_nested_ept(v) && mach_read_guest(v->vm, V(GUEST_CR3) & 0xffffffe0u, e, sizeof(e)))
 		return false;
 	for (i = 0; i < 4; i++)
@@ -176,51 +180,45 @@ static u64 nv_l1_efer(struct nv_vcpu *v)
 	return nv_get(&v->vmcs01, F_GUEST_EFER);
 }
 
-static bool failed(struct nv_vcpu *v, struct nv_check_result *r, const char *name, const char *sdm, u32 vmfail, u64 qual)
+static bool failed(struct nv_vcpu *v, const char *name, const char *sdm, u32 vmfail, u64 qual)
 {
-	r->name = name;
-	r->sdm = sdm;
-	r->vmfail = vmfail;
-	r->qual = qual;
-	v->n->failed_check = name;
+	v->n->failed = (struct nv_check_result){ .name = name, .sdm = sdm, .vmfail = vmfail, .qual = qual };
 	return false;
 }
 
-static bool check_event(struct nv_vcpu *v, struct nv_check_result *r)
+static nv_noinline bool check_event(struct nv_vcpu *v)
 {
 	u32 info = (u32)V(ENTRY_INTR_INFO), type = INFO_TYPE_OF(info), vector = info & INFO_VECTOR;
 
-	if (!(info & INFO_VALID))
-		return true;
 #define C_EVENT(name, sdm, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, VE_CONTROLS, 0);
+		return failed(v, #name, sdm, VE_CONTROLS, 0);
 #include "checks.h"
 #undef C_EVENT
 	return true;
 }
 
-static bool check_ctl(struct nv_vcpu *v, struct nv_check_result *r)
+static nv_noinline bool check_ctl(struct nv_vcpu *v)
 {
 #define C_CTL(name, sdm, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, VE_CONTROLS, 0);
+		return failed(v, #name, sdm, VE_CONTROLS, 0);
 #include "checks.h"
 #undef C_CTL
 	return true;
 }
 
-static bool check_host(struct nv_vcpu *v, struct nv_check_result *r)
+static nv_noinline bool check_host(struct nv_vcpu *v)
 {
 #define C_HOST(name, sdm, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, VE_HOST, 0);
+		return failed(v, #name, sdm, VE_HOST, 0);
 #include "checks.h"
 #undef C_HOST
 	return true;
 }
 
-static bool check_hot(struct nv_vcpu *v, struct nv_check_result *r)
+static nv_noinline bool check_hot(struct nv_vcpu *v)
 {
 	u32 info = (u32)V(ENTRY_INTR_INFO);
 	bool pe = V(GUEST_CR0) & C0_PE, lma = V(ENTRY_CTL) & ENTRY_IA32E, vm = V(GUEST_RFLAGS) & FL_VM;
@@ -228,34 +226,35 @@ static bool check_hot(struct nv_vcpu *v, struct nv_check_result *r)
 
 #define C_HOT(name, sdm, q, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, 0, q);
+		return failed(v, #name, sdm, 0, q);
 #include "checks.h"
 #undef C_HOT
 	return true;
 }
 
-static bool check_seg(struct nv_vcpu *v, struct nv_check_result *r)
+static nv_noinline bool check_seg(struct nv_vcpu *v)
 {
 	bool pe = V(GUEST_CR0) & C0_PE, lma = V(ENTRY_CTL) & ENTRY_IA32E, vm = V(GUEST_RFLAGS) & FL_VM;
 	bool ur = cpu2_12(v, CPU2_UNRESTRICTED);
 
 #define C_SEG(name, sdm, q, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, 0, q);
+		return failed(v, #name, sdm, 0, q);
 #include "checks.h"
 #undef C_SEG
 	return true;
 }
 
-bool nv_check_controls(struct nv_vcpu *v, u32 groups, struct nv_check_result *r)
+u32 nv_check_controls(struct nv_vcpu *v, u32 groups)
 {
 	/* The virtual TPR is in memory: L1 changes it without a VMWRITE. */
-	if ((groups & NV_G_CTL) || (V(CPU_CTL) & CPU_TPR_SHADOW))
-		if (!check_ctl(v, r))
-			return false;
-	if (!check_event(v, r))
-		return false;
-	return !(groups & (NV_G_HOST | NV_G_CTL)) || check_host(v, r);
+	if (((groups & NV_G_CTL) || (V(CPU_CTL) & CPU_TPR_SHADOW)) && !check_ctl(v))
+		return v->n->failed.vmfail;
+	if ((V(ENTRY_INTR_INFO) & INFO_VALID) && !check_event(v))
+		return v->n->failed.vmfail;
+	if ((groups & (NV_G_HOST | NV_G_CTL)) && !check_host(v))
+		return v->n->failed.vmfail;
+	return 0;
 }
 
 /* What the rules for segments and MSRs depend on, besides their own fields; never 0. */
@@ -266,22 +265,22 @@ static u32 seg_mode(struct nv_vcpu *v)
 	       (cpu2_12(v, CPU2_UNRESTRICTED) ? 2 : 0) | (cpu2_12(v, CPU2_SHADOW_VMCS) ? 8 : 0) | 0x80000000u;
 }
 
-bool nv_check_guest(struct nv_vcpu *v, u32 groups, struct nv_check_result *r)
+bool nv_check_guest(struct nv_vcpu *v, u32 groups)
 {
 	u32 mode = seg_mode(v);
 
 	/* What L1 left as the last exit had saved it was the CPU's own state: it holds. */
-	if ((groups || mode != v->n->seg_mode) && !check_hot(v, r))
+	if ((groups || mode != v->n->seg_mode) && !check_hot(v))
 		return false;
 	if ((groups & NV_G_SEG) || mode != v->n->seg_mode) {
 		nv_sync_seg12(v);
-		if (!check_seg(v, r))
+		if (!check_seg(v))
 			return false;
 		v->n->seg_mode = mode;
 	}
 #define C_PDPTE(name, sdm, q, ok) \
 	if (!(ok)) \
-		return failed(v, r, #name, sdm, 0, q);
+		return failed(v, #name, sdm, 0, q);
 #include "checks.h"
 #undef C_PDPTE
 	return true;

@@ -217,5 +217,5 @@ C_SEG(link_revision, "27.3.1.5", EQ_LINK, V(VMCS_LINK) == NV_NOMAP || link_rev_o
 
 #ifdef C_PDPTE
 /* 27.3.1.6 Page-directory-pointer-table entries */
-C_PDPTE(pdptes, "27.3.1.6", EQ_PDPTE, pdptes_ok(v))
+C_PDPTE(pdptes, "27.3.1.6", EQ_PDPTE, !has_pdptes(v) || pdptes_ok(v))
 #endif

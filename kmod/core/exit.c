@@ -158,7 +158,7 @@ static void restore_nmi_blocking(struct nv_vcpu *v, bool unblocked)
 		nv_put(v->cur, F_GUEST_INTERRUPTIBILITY, nv_get(v->cur, F_GUEST_INTERRUPTIBILITY) | INTR_NMI);
 }
 
-static int handle_ept01(struct nv_vcpu *v)
+static nv_noinline int handle_ept01(struct nv_vcpu *v)
 {
 	u64 qual = nv_get(v->cur, F_EXIT_QUAL), gpa = nv_get(v->cur, F_GUEST_PHYS);
 	int r = nv_fault_ept01(v, gpa, qual & EPTQ_ACCESS);
@@ -171,7 +171,7 @@ static int handle_ept01(struct nv_vcpu *v)
 	return NV_RESUME;
 }
 
-static int handle_ept02(struct nv_vcpu *v)
+static nv_noinline int handle_ept02(struct nv_vcpu *v)
 {
 	u64 hwqual = nv_get(v->cur, F_EXIT_QUAL), gpa = nv_get(v->cur, F_GUEST_PHYS), qual, l1_gpa;
 	u32 reason;
@@ -194,17 +194,25 @@ static int handle_ept02(struct nv_vcpu *v)
 	}
 }
 
-/* #PF under shadow paging. Returns 1 when it is the guest's own, with *err. */
-static int handle_shadow_pf(struct nv_vcpu *v, u32 *err)
+/* #PF under shadow paging. One of the guest's own is injected: for L2 event.c asks L1's bitmap, with the error code L2 is due. */
+static nv_noinline int handle_shadow_pf(struct nv_vcpu *v)
 {
 	u64 gva = nv_get(v->cur, F_EXIT_QUAL), gpa;
-	int r = nv_fault_shadow(v, gva, (u32)nv_get(v->cur, F_EXIT_INTR_ERR), err, &gpa);
+	u32 err;
+	int r = nv_fault_shadow(v, gva, (u32)nv_get(v->cur, F_EXIT_INTR_ERR), &err, &gpa);
 
-	if (r == -ENXIO)
-		return nv_handle_mmio(v, gpa);
-	if (!r)
+	switch (r) {
+	case 0:
 		restore_nmi_blocking(v, nv_get(v->cur, F_EXIT_INTR_INFO) & INFO_NMI_UNBLOCK);
-	return r;
+		return NV_RESUME;
+	case 1:
+		nv_inject_pf(v, gva, err);
+		return NV_RESUME;
+	case -ENXIO:
+		return nv_handle_mmio(v, gpa);
+	default:
+		return r;
+	}
 }
 
 static bool is_shadow_pf(struct nv_vcpu *v, u32 reason)
@@ -240,15 +248,8 @@ int nv_handle_l1(struct nv_vcpu *v, u32 reason)
 	default:
 		break;
 	}
-	if (is_shadow_pf(v, reason)) {
-		u32 err;
-		int r = handle_shadow_pf(v, &err);
-
-		if (r != 1 || v->ux.type != NV_UX_NONE)
-			return r;
-		nv_inject_pf(v, nv_get(v->cur, F_EXIT_QUAL), err);
-		return NV_RESUME;
-	}
+	if (is_shadow_pf(v, reason))
+		return handle_shadow_pf(v);
 	return nv_handle_common(v, reason);
 }
 
@@ -264,16 +265,8 @@ static int l0_handle_l2(struct nv_vcpu *v, u32 reason)
 			nv_reflect(v, reason, nv_get(v->cur, F_EXIT_QUAL));
 		return r < 0 ? r : NV_RESUME;
 	}
-	if (is_shadow_pf(v, reason)) {
-		u32 err;
-		int r = handle_shadow_pf(v, &err);
-
-		if (r != 1 || v->ux.type != NV_UX_NONE)
-			return r;
-		/* L2's own fault: event.c asks L1's bitmap, with the error code L2 is due. */
-		nv_inject_pf(v, nv_get(v->cur, F_EXIT_QUAL), err);
-		return NV_RESUME;
-	}
+	if (is_shadow_pf(v, reason))
+		return handle_shadow_pf(v);
 	return nv_handle_common(v, reason);
 }
 
@@ -314,7 +307,7 @@ static int entry_failed_l2(struct nv_vcpu *v, bool vmfail, u32 reason)
 	return NV_RESUME;
 }
 
-static int entry_failed(struct nv_vcpu *v, bool vmfail, u32 reason)
+static nv_noinline int entry_failed(struct nv_vcpu *v, bool vmfail, u32 reason)
 {
 	if (v->in_l2)
 		return entry_failed_l2(v, vmfail, reason);
@@ -331,6 +324,7 @@ u32 nv_exit_begin(struct nv_vcpu *v)
 
 int nv_handle_exit(struct nv_vcpu *v, bool failed)
 {
+	struct nv_nested *n = v->n;
 	u32 raw, reason;
 	int r;
 
@@ -346,10 +340,10 @@ int nv_handle_exit(struct nv_vcpu *v, bool failed)
 		return internal_error(v, raw);
 	v->stats.exits[v->in_l2][reason]++;
 	nv_save_vectoring(v);
-	v->n->run_pending = false;
+	n->run_pending = false;
 	r = v->in_l2 ? handle_l2(v, reason) : nv_handle_l1(v, reason);
-	if (v->n->aborted || v->n->shutdown) {
-		v->n->shutdown = false;
+	if (n->aborted || n->shutdown) {
+		n->shutdown = false;
 		v->ux.type = NV_UX_SHUTDOWN;
 		return NV_USER;
 	}

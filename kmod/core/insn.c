@@ -77,7 +77,7 @@ static bool ptr_ok(u64 ptr)
 
 /* ---- VMXON, VMXOFF ---- */
 
-static int insn_vmxon(struct nv_vcpu *v)
+static nv_noinline int insn_vmxon(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	u64 cr0 = nv_read_cr0_01(v), cr4 = nv_read_cr4_01(v);
@@ -120,7 +120,7 @@ static int insn_vmxoff(struct nv_vcpu *v)
 
 /* ---- VMCLEAR, VMPTRLD, VMPTRST ---- */
 
-static int insn_vmclear(struct nv_vcpu *v)
+static nv_noinline int insn_vmclear(struct nv_vcpu *v)
 {
 	u32 zero = 0;
 	u64 ptr;
@@ -142,7 +142,7 @@ static int insn_vmclear(struct nv_vcpu *v)
 	return vmsucceed(v);
 }
 
-static int insn_vmptrld(struct nv_vcpu *v)
+static nv_noinline int insn_vmptrld(struct nv_vcpu *v)
 {
 	u32 rev;
 	u64 ptr;
@@ -165,7 +165,7 @@ static int insn_vmptrld(struct nv_vcpu *v)
 	return vmsucceed(v);
 }
 
-static int insn_vmptrst(struct nv_vcpu *v)
+static nv_noinline int insn_vmptrst(struct nv_vcpu *v)
 {
 	u64 lin;
 	int r;
@@ -220,7 +220,7 @@ static int operand_read(struct nv_vcpu *v, u32 info, u64 *ret)
 	return r ? r : nv_read_linear(v, lin, ret, size);
 }
 
-static int insn_vmread(struct nv_vcpu *v)
+static nv_noinline int insn_vmread(struct nv_vcpu *v)
 {
 	u32 info = (u32)nv_get(v->cur, F_EXIT_INSN_INFO);
 	u64 enc = nv_reg(v, info >> 28 & 15);
@@ -242,7 +242,7 @@ static int insn_vmread(struct nv_vcpu *v)
 	return vmsucceed(v);
 }
 
-static int insn_vmwrite(struct nv_vcpu *v)
+static nv_noinline int insn_vmwrite(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	u32 info = (u32)nv_get(v->cur, F_EXIT_INSN_INFO);
@@ -341,7 +341,7 @@ no_field:
 static int insn_enter(struct nv_vcpu *v, bool launch)
 {
 	struct nv_nested *n = v->n;
-	struct nv_check_result res;
+	u32 err;
 
 	if (n->ptr12 == NV_NOMAP || (n->vmcs12->rev & NV_VMCS12_SHADOW))
 		return vmfail_invalid(v);
@@ -352,16 +352,17 @@ static int insn_enter(struct nv_vcpu *v, bool launch)
 	if (!launch && !n->vmcs12->launched)
 		return vmfail(v, VE_RESUME_NOT_LAUNCHED);
 	/* What the entry needs of vmcs01, while it is current: it is not loaded again unless the entry fails. */
-	nv_get(&v->vmcs01, F_GUEST_DR7);
-	nv_get(&v->vmcs01, F_GUEST_DEBUGCTL);
-	if (nv_caps.entry & ENTRY_LOAD_PAT)
-		nv_get(&v->vmcs01, F_GUEST_PAT);
+	if (!(V(ENTRY_CTL) & ENTRY_LOAD_DEBUG)) {
+		nv_get(&v->vmcs01, F_GUEST_DR7);
+		nv_get(&v->vmcs01, F_GUEST_DEBUGCTL);
+	}
 	nv_shadow_to_12(v, NULL);
-	if (!nv_check_controls(v, n->check12, &res)) {
+	err = nv_check_controls(v, n->check12);
+	if (err) {
 		n->check12 |= NV_G_CTL | NV_G_HOST;
 		v->stats.nested_fails++;
 		mach_vmcs_load(v, &v->vmcs01);
-		nv_vmfail(v, res.vmfail);
+		nv_vmfail(v, err);
 		return NV_RESUME;
 	}
 	return nv_enter_l2(v, launch);
@@ -382,7 +383,7 @@ static int invalidation_operand(struct nv_vcpu *v, u64 *type, u64 desc[2])
 	return nv_read_linear(v, lin, desc, 16);
 }
 
-static int insn_invept(struct nv_vcpu *v)
+static nv_noinline int insn_invept(struct nv_vcpu *v)
 {
 	u64 type, desc[2];
 	int r = invalidation_operand(v, &type, desc);
@@ -400,7 +401,7 @@ static int insn_invept(struct nv_vcpu *v)
 	return vmsucceed(v);
 }
 
-static int insn_invvpid(struct nv_vcpu *v)
+static nv_noinline int insn_invvpid(struct nv_vcpu *v)
 {
 	u64 type, desc[2];
 	int r = invalidation_operand(v, &type, desc);
@@ -424,14 +425,18 @@ static int insn_invvpid(struct nv_vcpu *v)
 
 /* ---- dispatch ---- */
 
+/* Not in real, virtual-8086 or compatibility mode; 64-bit mode is none of them. */
+static bool mode_ok(struct nv_vcpu *v)
+{
+	if (nv_long64(v))
+		return true;
+	return (nv_read_cr0_01(v) & C0_PE) && !(nv_get(v->cur, F_GUEST_RFLAGS) & FL_VM) && !(nv_guest_efer(v) & EF_LMA);
+}
+
 int nv_vmx_insn(struct nv_vcpu *v, u32 reason)
 {
-	u64 cr0 = nv_read_cr0_01(v), ar = nv_get(v->cur, F_GUEST_CS_AR);
-	bool long_mode = nv_guest_efer(v) & EF_LMA;
-
-	/* #UD comes before everything: mode, CR4.VMXE, instructions L1 was not offered. */
-	if (!(cr0 & C0_PE) || (nv_get(v->cur, F_GUEST_RFLAGS) & FL_VM) || (long_mode && !(ar & AR_L)) ||
-	    !(nv_read_cr4_01(v) & C4_VMXE) || (reason == XR_INVEPT && !(nv_caps.l1[CAP_EPT_VPID] & EVC_INVEPT)) ||
+	/* #UD comes before everything: mode, CR4.VMXE (VMX operation keeps it set), instructions L1 was not offered. */
+	if (!mode_ok(v) || !(v->n->vmxon || (nv_read_cr4_01(v) & C4_VMXE)) || (reason == XR_INVEPT && !(nv_caps.l1[CAP_EPT_VPID] & EVC_INVEPT)) ||
 	    (reason == XR_INVVPID && !(nv_caps.l1[CAP_EPT_VPID] & EVC_INVVPID)) || reason == XR_VMFUNC) {
 		nv_inject_ud(v);
 		return NV_RESUME;

@@ -129,10 +129,15 @@ void nv_inject_ud(struct nv_vcpu *v);
 void nv_inject_gp(struct nv_vcpu *v, u32 err);
 void nv_inject_pf(struct nv_vcpu *v, u64 addr, u32 err);
 void nv_save_vectoring(struct nv_vcpu *v); /* IDT-vectoring information of the exit into events.inj_* */
-int nv_events_before_entry(struct nv_vcpu *v);
+int nv_events_before_entry(struct nv_vcpu *v); /* not needed when nv_events_quiet() */
 bool nv_skip_insn(struct nv_vcpu *v); /* RIP past the instruction that exited; true: single-step trap is now pending */
 
 /* ---- nested state of a vCPU ---- */
+struct nv_check_result {
+	const char *name, *sdm;
+	u32 vmfail; /* VE_CONTROLS or VE_HOST; 0: a failed entry with */
+	u64 qual;
+};
 struct nv_nested {
 	bool vmxon;
 	u64 vmxon_ptr, ptr12; /* gpa, NV_NOMAP: none */
@@ -162,7 +167,7 @@ struct nv_nested {
 	u64 rewalk_gpa;
 	u32 rewalk_access;
 	bool rewalk;
-	const char *failed_check; /* name of the last failed VM-entry check */
+	struct nv_check_result failed; /* the VM-entry check that failed last */
 	bool save_dbg01; /* vmcs01's DEBUGCTL and DR7 to keep when L2's are not loaded */
 	u64 dr7_01, debugctl_01;
 	u64 cr3[2]; /* by level, ept=0: what the guest thinks CR3 holds */
@@ -195,6 +200,16 @@ static inline bool nv_nested_ept(struct nv_vcpu *v)
 	return cpu2_12(v, CPU2_EPT);
 }
 
+/* The usual case at an entry: nothing waits, and no window is open but those L1 asked for. */
+static inline bool nv_events_quiet(struct nv_vcpu *v)
+{
+	const struct nv_events *ev = &v->n->ev;
+	u64 windows = v->cur->val[F_CPU_CTL] ^ (v->in_l2 ? V12(v, CPU_CTL) : 0);
+
+	return !(ev->exc.pending | ev->nmi | ev->irq | ev->force_exit | v->hlt | v->want_irq_window) &&
+	       !(ev->inj_info & NV_BIT(31)) && !(windows & (CPU_INTR_WINDOW | CPU_NMI_WINDOW));
+}
+
 /* ---- caps.c ---- */
 static inline bool nv_ctl_ok(u64 val, u64 cap)
 {
@@ -210,6 +225,7 @@ void nv_sync_seg12(struct nv_vcpu *v); /* lazily kept guest state, vmcs02 to vmc
 /* What L1 wrote without an exit; and back, before L1 runs. then: the VMCS to load afterwards, NULL: the caller loads one. */
 void nv_shadow_to_12(struct nv_vcpu *v, struct nv_vmcs *then);
 void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then);
+void nv_shadow_after_exit(struct nv_vcpu *v); /* as nv_shadow_from_12(v, NULL), after what a VM exit from L2 changes */
 int nv_shadow_init(struct nv_vcpu *v); /* bitmaps; 0 or -ENOMEM */
 void nv_shadow_free(struct nv_vcpu *v);
 /* One field of a vmcs12, by index, with L1's view of width. Encoding bit 0 selects the high half. */
@@ -223,14 +239,9 @@ int nv_l2_vmread_vmwrite(struct nv_vcpu *v, u32 reason); /* VMCS shadowing by L1
 void nv_vmfail(struct nv_vcpu *v, u32 err);
 
 /* ---- check.c ---- */
-struct nv_check_result {
-	const char *name, *sdm; /* NULL name: all passed */
-	u32 vmfail; /* VE_CONTROLS or VE_HOST; 0: a failed entry with */
-	u64 qual;
-};
-/* Checks the groups in mask (NV_G_*) of vmcs12; false and *r filled on the first that fails. */
-bool nv_check_controls(struct nv_vcpu *v, u32 groups, struct nv_check_result *r);
-bool nv_check_guest(struct nv_vcpu *v, u32 groups, struct nv_check_result *r);
+/* Check the groups in mask (NV_G_*) of vmcs12; the first that fails is in nv_nested.failed. */
+u32 nv_check_controls(struct nv_vcpu *v, u32 groups); /* 0, or the VM-instruction error */
+bool nv_check_guest(struct nv_vcpu *v, u32 groups); /* false: a failed entry */
 extern const struct nv_check_result nv_check_table[]; /* every check by name, ends with NULL */
 bool nv_canonical(u64 a);
 bool nv_eptp_ok(u64 eptp);

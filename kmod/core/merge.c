@@ -41,16 +41,13 @@ void nv_merge_msr_bitmap(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	const u64 *l0 = v->vm->msr_bitmap01, *l1 = n->msr_bitmap12.va;
+	const u16 *w = v->vm->pass_words, *end = w + v->vm->npass;
 	u64 cpu2 = v->vmcs02.val[F_CPU2_CTL], *m = n->msr_bitmap02;
-	int i;
 
 	if (!(v->vmcs02.val[F_CPU_CTL] & CPU_MSR_BITMAPS))
 		return;
-	for (i = 0; i < v->vm->npass; i++) {
-		u16 w = v->vm->pass_words[i];
-
-		m[w] = l0[w] | nv_read_once(l1[w]);
-	}
+	for (; w < end; w++)
+		m[*w] = l0[*w] | nv_read_once(l1[*w]);
 	if ((cpu2 & CPU2_X2APIC) || n->x2apic_bitmap) {
 		const u8 *b1 = n->msr_bitmap12.va;
 		u8 *b = n->msr_bitmap02;
@@ -178,19 +175,24 @@ void nv_merge_controls(struct nv_vcpu *v)
 	nv_update_tsc(v);
 }
 
+static nv_noinline void merge_shadow_paging(struct nv_vcpu *v)
+{
+	struct nv_root *r = &v->mmu->shadow[NV_L2];
+
+	v->n->cr3[NV_L2] = V(GUEST_CR3);
+	if (r->key != V(GUEST_CR3) || !cpu2_12(v, CPU2_VPID) || V(VPID) != v->n->vpid12)
+		nv_root_drop(v, r);
+	r->key = V(GUEST_CR3);
+	nv_put(&v->vmcs02, F_GUEST_CR3, nv_shadow_cr3(r, V(ENTRY_CTL) & ENTRY_IA32E));
+}
+
 /* Guest-physical translation of vmcs02; cheap, and the root may have been replaced since the last entry. */
 static void merge_paging(struct nv_vcpu *v)
 {
 	struct nv_vmcs *m = &v->vmcs02;
 
 	if (!nv_params.ept) {
-		struct nv_root *r = &v->mmu->shadow[NV_L2];
-
-		v->n->cr3[NV_L2] = V(GUEST_CR3);
-		if (r->key != V(GUEST_CR3) || !cpu2_12(v, CPU2_VPID) || V(VPID) != v->n->vpid12)
-			nv_root_drop(v, r);
-		r->key = V(GUEST_CR3);
-		nv_put(m, F_GUEST_CR3, nv_shadow_cr3(r, V(ENTRY_CTL) & ENTRY_IA32E));
+		merge_shadow_paging(v);
 		return;
 	}
 	nv_put(m, F_EPTP, nv_eptp(nv_nested_ept(v) ? nv_ept02_get(v, V(EPTP)) : v->vm->ept01));
@@ -199,7 +201,7 @@ static void merge_paging(struct nv_vcpu *v)
 
 /* ---- guest state ---- */
 
-static void merge_seg(struct nv_vcpu *v)
+static nv_noinline void merge_seg(struct nv_vcpu *v)
 {
 	struct nv_vmcs *m = &v->vmcs02;
 	unsigned int f;
@@ -254,13 +256,11 @@ static void merge_cr(struct nv_vcpu *v)
 	nv_put(m, F_CR4_SHADOW, nv_mix_cr0(V(GUEST_CR4), V(CR4_SHADOW), V(CR4_MASK)));
 }
 
-static void load_pdptes(struct nv_vcpu *v)
+/* L2 in PAE mode on EPT01: the CPU wants them in the VMCS, L1 knows nothing of that (27.3.2.4). */
+static nv_noinline void load_pdptes(struct nv_vcpu *v)
 {
 	u64 e[4];
 
-	/* L2 in PAE mode on EPT01: the CPU wants them in the VMCS, L1 knows nothing of that (27.3.2.4). */
-	if (!nv_params.ept || nv_nested_ept(v) || (V(ENTRY_CTL) & ENTRY_IA32E) || !(V(GUEST_CR4) & C4_PAE) || !(V(GUEST_CR0) & C0_PG))
-		return;
 	if (mach_read_guest(v->vm, V(GUEST_CR3) & 0xffffffe0u, e, sizeof(e)))
 		return; /* the check read them just before */
 	nv_put(&v->vmcs02, F_GUEST_PDPTE0, e[0]);
@@ -282,7 +282,7 @@ static void flush_for_entry(struct nv_vcpu *v)
 	}
 }
 
-static void merge_hot(struct nv_vcpu *v)
+static nv_noinline void merge_hot(struct nv_vcpu *v)
 {
 	struct nv_vmcs *m = &v->vmcs02;
 
@@ -305,7 +305,8 @@ void nv_merge02(struct nv_vcpu *v)
 		nv_merge_controls(v);
 	merge_optional(v);
 	merge_paging(v);
-	load_pdptes(v);
+	if (!(V(ENTRY_CTL) & ENTRY_IA32E) && nv_params.ept && !nv_nested_ept(v) && (V(GUEST_CR4) & C4_PAE) && (V(GUEST_CR0) & C0_PG))
+		load_pdptes(v);
 	nv_put(m, F_ENTRY_CTL, nv_caps.entry | (V(ENTRY_CTL) & ENTRY_IA32E));
 	nv_put(m, F_GUEST_EFER, entry_efer(v));
 	nv_put(m, F_GUEST_ACTIVITY, V(GUEST_ACTIVITY));
@@ -343,14 +344,12 @@ static void fail_entry(struct nv_vcpu *v, u32 reason, u64 qual)
 	nv_load_l1_state(v);
 }
 
-static void rewalk(struct nv_vcpu *v)
+static nv_noinline void rewalk(struct nv_vcpu *v)
 {
 	struct nv_nested *n = v->n;
 	u64 qual, gpa;
 	u32 reason;
 
-	if (!n->rewalk)
-		return;
 	n->rewalk = false;
 	/* L1 most likely has filled EPT12 where its last violation was: map it now and save L2 from faulting again. */
 	if (nv_nested_ept(v) && nv_fault_ept02(v, n->rewalk_gpa, n->rewalk_access, &reason, &qual, &gpa) == 0)
@@ -360,12 +359,11 @@ static void rewalk(struct nv_vcpu *v)
 int nv_enter_l2(struct nv_vcpu *v, bool launch)
 {
 	struct nv_nested *n = v->n;
-	struct nv_check_result res;
 	bool stale;
 	u32 bad;
 
-	if (!nv_check_guest(v, n->check12, &res)) {
-		fail_entry(v, XR_INVALID_GUEST, res.qual);
+	if (!nv_check_guest(v, n->check12)) {
+		fail_entry(v, XR_INVALID_GUEST, n->failed.qual);
 		return NV_RESUME;
 	}
 	n->check12 = 0;
@@ -373,7 +371,8 @@ int nv_enter_l2(struct nv_vcpu *v, bool launch)
 	n->dirty12 = 0;
 	stale = n->seg_stale;
 	n->seg_stale = false;
-	rewalk(v);
+	if (n->rewalk)
+		rewalk(v);
 	set_event(v);
 	/* The CPU's own timer counts, in L2 only (26.5.1): nothing is left behind when L1 leaves VMX (CVE-2019-7221). */
 	n->own_timer = V(PIN_CTL) & PIN_PREEMPT;

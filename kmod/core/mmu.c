@@ -267,8 +267,10 @@ void nv_prebuild(struct nv_vcpu *v)
 struct nv_root *nv_ept02_get(struct nv_vcpu *v, u64 eptp12)
 {
 	struct nv_mmu *m = v->mmu;
-	struct nv_root *r, *victim = &m->ept02[0];
+	struct nv_root *r = m->cur02, *victim = &m->ept02[0];
 
+	if (r && r->used && r->key == eptp12)
+		return r;
 	m->clock++;
 	for (r = m->ept02; r < m->ept02 + NV_NEPT02; r++) {
 		if (r->used && r->key == eptp12) {

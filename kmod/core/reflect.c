@@ -41,7 +41,7 @@ bool nv_l0_wants(struct nv_vcpu *v, u32 reason)
 	}
 }
 
-static bool l1_wants_exception(struct nv_vcpu *v)
+static nv_noinline bool l1_wants_exception(struct nv_vcpu *v)
 {
 	u32 vec = nv_get(v->cur, F_EXIT_INTR_INFO) & INFO_VECTOR;
 	bool hit = V(EXCEPTION_BITMAP) & NV_BIT(vec & 31);
@@ -51,7 +51,7 @@ static bool l1_wants_exception(struct nv_vcpu *v)
 	return hit;
 }
 
-static bool l1_wants_io(struct nv_vcpu *v)
+static nv_noinline bool l1_wants_io(struct nv_vcpu *v)
 {
 	u64 qual = nv_get(v->cur, F_EXIT_QUAL);
 	u32 port = qual >> 16 & 0xffff, size = (qual & 7) + 1, i;
@@ -70,7 +70,7 @@ static bool l1_wants_io(struct nv_vcpu *v)
 	return false;
 }
 
-static bool l1_wants_msr(struct nv_vcpu *v, bool write)
+static nv_noinline bool l1_wants_msr(struct nv_vcpu *v, bool write)
 {
 	u32 msr = (u32)v->regs[R_RCX], bit = msr & 0x1fff;
 	const u8 *map;
@@ -98,7 +98,7 @@ static bool cr3_target(struct nv_vcpu *v, u64 val)
 	return false;
 }
 
-static bool l1_wants_cr(struct nv_vcpu *v)
+static nv_noinline bool l1_wants_cr(struct nv_vcpu *v)
 {
 	u64 qual = nv_get(v->cur, F_EXIT_QUAL), val = nv_reg(v, qual >> 8 & 15);
 	u64 mask0 = V(CR0_MASK), shadow0 = V(CR0_SHADOW);
@@ -186,7 +186,7 @@ bool nv_l1_wants(struct nv_vcpu *v, u32 reason)
 
 /* Guest state that L1 is likely to look at, and the CR bits each of the three owners has (28.3.1). */
 #define SAVED(f) (direct ? (m->val[F_##f] = mach_vmread(ENC_##f)) : nv_get(m, F_##f))
-#define SAVE(f) (V(f) = SAVED(f))
+#define SAVE(f) (val[F_##f] = SAVED(f))
 #define SAVED_WORD0 \
 	(NV_BIT(F_GUEST_RIP) | NV_BIT(F_GUEST_RSP) | NV_BIT(F_GUEST_RFLAGS) | NV_BIT(F_GUEST_INTERRUPTIBILITY) | NV_BIT(F_GUEST_PENDING_DBG) | \
 	 NV_BIT(F_GUEST_CS_AR) | NV_BIT(F_GUEST_SS_AR) | NV_BIT(F_GUEST_CS_BASE) | NV_BIT(F_GUEST_CR0) | NV_BIT(F_GUEST_CR3) | \
@@ -197,7 +197,7 @@ _Static_assert(F_GUEST_EFER < 64 && F_GUEST_CS_BASE < 64, "SAVED_WORD0");
 static inline __attribute__((always_inline)) void save_l2_state(struct nv_vcpu *v, bool direct)
 {
 	struct nv_vmcs *m = &v->vmcs02;
-	u64 hw, efer;
+	u64 *val = v->n->val12, hw, efer, theirs;
 
 	SAVE(GUEST_RIP);
 	SAVE(GUEST_RSP);
@@ -205,26 +205,27 @@ static inline __attribute__((always_inline)) void save_l2_state(struct nv_vcpu *
 	SAVE(GUEST_INTERRUPTIBILITY);
 	SAVE(GUEST_ACTIVITY);
 	if (v->hlt)
-		V(GUEST_ACTIVITY) = ACT_HLT;
+		val[F_GUEST_ACTIVITY] = ACT_HLT;
 	SAVE(GUEST_PENDING_DBG);
 	SAVE(GUEST_CS_AR);
 	SAVE(GUEST_SS_AR);
 	SAVE(GUEST_CS_BASE);
 	SAVE(GUEST_CR3);
 	if (!nv_params.ept)
-		V(GUEST_CR3) = v->n->cr3[NV_L2];
+		val[F_GUEST_CR3] = v->n->cr3[NV_L2];
+	/* A bit is L1's (as L1 left it), or L0's (L2 has its own idea of it in the read shadow), or in the register. */
+	theirs = val[F_CR0_MASK];
 	hw = SAVED(GUEST_CR0);
-	V(GUEST_CR0) = (hw & ~nv_get(m, F_CR0_MASK)) | (V(GUEST_CR0) & V(CR0_MASK)) |
-		       (nv_get(m, F_CR0_SHADOW) & v->cr0_mask01 & ~V(CR0_MASK));
+	val[F_GUEST_CR0] = (hw & ~nv_get(m, F_CR0_MASK)) | (val[F_GUEST_CR0] & theirs) | (nv_get(m, F_CR0_SHADOW) & v->cr0_mask01 & ~theirs);
+	theirs = val[F_CR4_MASK];
 	hw = SAVED(GUEST_CR4);
-	V(GUEST_CR4) = (hw & ~nv_get(m, F_CR4_MASK)) | (V(GUEST_CR4) & V(CR4_MASK)) |
-		       (nv_get(m, F_CR4_SHADOW) & v->cr4_mask01 & ~V(CR4_MASK));
+	val[F_GUEST_CR4] = (hw & ~nv_get(m, F_CR4_MASK)) | (val[F_GUEST_CR4] & theirs) | (nv_get(m, F_CR4_SHADOW) & v->cr4_mask01 & ~theirs);
 	efer = SAVED(GUEST_EFER);
-	if (V(EXIT_CTL) & EXIT_SAVE_EFER)
-		V(GUEST_EFER) = efer;
-	V(ENTRY_CTL) = (V(ENTRY_CTL) & ~ENTRY_IA32E) | (efer & EF_LMA ? ENTRY_IA32E : 0);
+	if (val[F_EXIT_CTL] & EXIT_SAVE_EFER)
+		val[F_GUEST_EFER] = efer;
+	val[F_ENTRY_CTL] = (val[F_ENTRY_CTL] & ~ENTRY_IA32E) | (efer & EF_LMA ? ENTRY_IA32E : 0);
 	if (cpu2_12(v, CPU2_VID))
-		V(GUEST_INTR_STATUS) = nv_get(m, F_GUEST_INTR_STATUS);
+		val[F_GUEST_INTR_STATUS] = nv_get(m, F_GUEST_INTR_STATUS);
 	if (direct)
 		m->valid[0] |= SAVED_WORD0;
 }
@@ -273,7 +274,8 @@ static void save_l2(struct nv_vcpu *v)
 	H(DR7, 0x400) H(DEBUGCTL, 0) H(INTERRUPTIBILITY, 0) H(ACTIVITY, 0) H(PENDING_DBG, 0) \
 	H(CR0, (V(HOST_CR0) | v->cr0_force) & ~v->cr0_clear) H(CR4, (V(HOST_CR4) | v->cr4_force) & ~v->cr4_clear) \
 	H(CR3, nv_params.ept ? V(HOST_CR3) : mach_pa(v->mmu->shadow[NV_L1].top)) \
-	H(RIP, V(HOST_RIP)) H(RFLAGS, FL_FIXED)
+	H(RIP, V(HOST_RIP)) H(RFLAGS, FL_FIXED) \
+	H(RSP, 0) H(EFER, 0) /* load_l1_state() has them: L1 writes HOST_RSP without an exit, EFER may be L2's */
 
 /* Kept until L1 writes a host field. */
 static void build_host01(struct nv_vcpu *v)
@@ -310,10 +312,14 @@ static void write_host01(struct nv_vcpu *v)
 #define H(f, val) mach_vmwrite(ENC_GUEST_##f, h[F_GUEST_##f]);
 	HOST01(H)
 #undef H
+	mach_vmwrite(ENC_ENTRY_CTL, nv_caps.entry | ENTRY_IA32E);
+#pragma GCC unroll 3
 	for (w = 0; w < NV_FWORDS; w++) {
 		m->valid[w] &= ~mask[w];
 		m->dirty[w] &= ~mask[w];
 	}
+	m->valid[F_ENTRY_CTL / 64] &= ~NV_BIT(F_ENTRY_CTL % 64);
+	m->dirty[F_ENTRY_CTL / 64] &= ~NV_BIT(F_ENTRY_CTL % 64);
 }
 
 void nv_load_l1_state(struct nv_vcpu *v)
@@ -327,19 +333,18 @@ void nv_load_l1_state(struct nv_vcpu *v)
 
 	if (keep_pat)
 		pat = nv_get(from, F_GUEST_PAT);
-	nv_shadow_from_12(v, NULL);
+	nv_shadow_after_exit(v);
 	v->in_l2 = v->hlt = false;
 	n->run_pending = n->own_timer = n->timer_forced = n->ev.force_exit = false;
 	if (v->cur != m)
 		mach_vmcs_load(v, m);
 	if (!n->host01_ok)
 		build_host01(v);
+	n->host01[F_GUEST_RSP] = V(HOST_RSP);
+	n->host01[F_GUEST_EFER] = V(EXIT_CTL) & EXIT_LOAD_EFER ? V(HOST_EFER) : efer | EF_LMA | EF_LME;
 	write_host01(v);
 	nv_put(m, F_CR0_SHADOW, V(HOST_CR0));
 	nv_put(m, F_CR4_SHADOW, V(HOST_CR4));
-	nv_put(m, F_GUEST_RSP, V(HOST_RSP));
-	nv_put(m, F_GUEST_EFER, V(EXIT_CTL) & EXIT_LOAD_EFER ? V(HOST_EFER) : efer | EF_LMA | EF_LME);
-	nv_put(m, F_ENTRY_CTL, nv_caps.entry | ENTRY_IA32E);
 	if (V(EXIT_CTL) & EXIT_LOAD_PAT)
 		nv_put(m, F_GUEST_PAT, V(HOST_PAT));
 	else if (keep_pat)
@@ -398,12 +403,13 @@ void nv_vmexit(struct nv_vcpu *v, u32 reason, u64 qual, u32 intr_info, u32 intr_
 void nv_reflect(struct nv_vcpu *v, u32 reason, u64 qual)
 {
 	struct nv_vmcs *m = &v->vmcs02;
+	u64 *val = v->n->val12;
 
-	V(EXIT_REASON) = reason;
-	V(EXIT_QUAL) = qual;
-	V(EXIT_INTR_INFO) = nv_get(m, F_EXIT_INTR_INFO);
-	V(EXIT_INSN_LEN) = nv_get(m, F_EXIT_INSN_LEN);
-	V(EXIT_INSN_INFO) = nv_get(m, F_EXIT_INSN_INFO);
+	val[F_EXIT_REASON] = reason;
+	val[F_EXIT_QUAL] = qual;
+	val[F_EXIT_INTR_INFO] = nv_get(m, F_EXIT_INTR_INFO);
+	val[F_EXIT_INSN_LEN] = nv_get(m, F_EXIT_INSN_LEN);
+	val[F_EXIT_INSN_INFO] = nv_get(m, F_EXIT_INSN_INFO);
 	switch (reason) {
 	case XR_EXC_NMI:
 		V(EXIT_INTR_ERR) = nv_get(m, F_EXIT_INTR_ERR);

@@ -191,7 +191,6 @@ static bool state_ok(const struct nv_nested_state *s)
 int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s)
 {
 	struct nv_nested *n = v->n;
-	struct nv_check_result res;
 
 	if (!state_ok(s) || v->in_l2)
 		return -EINVAL;
@@ -205,7 +204,7 @@ int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s)
 	if (!(s->flags & NV_NS_GUEST_MODE))
 		return 0;
 	/* Everything an entry would check is checked: this memory comes from user space. */
-	if (!nv_check_controls(v, NV_G_ALL, &res) || !nv_check_guest(v, NV_G_ALL, &res))
+	if (nv_check_controls(v, NV_G_ALL) || !nv_check_guest(v, NV_G_ALL))
 		goto refuse;
 	if (s->has_shadow && V(VMCS_LINK) != NV_NOMAP && mach_write_guest(v->vm, V(VMCS_LINK), s->shadow12, NV_PAGE_SIZE))
 		goto refuse;

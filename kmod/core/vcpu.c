@@ -292,6 +292,7 @@ static void set_timer(struct nv_vcpu *v)
 
 int nv_prepare_entry(struct nv_vcpu *v)
 {
+	struct nv_nested *n = v->n;
 	int r;
 
 	v->ux.type = NV_UX_NONE;
@@ -299,13 +300,13 @@ int nv_prepare_entry(struct nv_vcpu *v)
 		repin(v);
 	if (nv_params.prebuilt_ept && !v->vm->ept01->live && nv_params.ept)
 		nv_prebuild(v);
-	r = nv_events_before_entry(v);
-	if (v->n->aborted || v->n->shutdown) {
-		v->n->shutdown = false;
+	r = nv_events_quiet(v) ? NV_RESUME : nv_events_before_entry(v);
+	if (n->aborted || n->shutdown) {
+		n->shutdown = false;
 		v->ux.type = NV_UX_SHUTDOWN;
 		return NV_USER;
 	}
-	if (v->in_l2 && (v->n->ev.force_exit || v->n->timer_forced || !v->n->own_timer != !(v->cur->val[F_PIN_CTL] & PIN_PREEMPT)))
+	if (v->in_l2 && (n->ev.force_exit || n->timer_forced || n->own_timer != !!(v->vmcs02.val[F_PIN_CTL] & PIN_PREEMPT)))
 		set_timer(v);
 	return r;
 }

@@ -35,29 +35,42 @@ int nv_field_of(u64 enc)
 	return (int)nv_field_by_enc[NV_ROW(enc)][NV_COL(enc)] - 1;
 }
 
+/* The encodings alone: a flush goes through them on every entry. */
+static const u16 nv_enc[NV_NFIELDS] = {
+#define NV_F(name_, enc_, group_, shadow_, needs_) enc_,
+#include "vmcs_fields.h"
+#undef NV_F
+};
+
+static inline __attribute__((always_inline)) void flush_word(struct nv_vmcs *m, unsigned int w)
+{
+	u64 d = m->dirty[w];
+
+	if (!d)
+		return;
+	m->dirty[w] = 0;
+	do {
+		unsigned long f = w * 64 + (unsigned long)__builtin_ctzll(d);
+
+		d &= d - 1;
+		mach_vmwrite(nv_enc[f], m->val[f]);
+	} while (d);
+}
+
 void nv_vmcs_flush(struct nv_vmcs *m)
 {
-	unsigned int w;
-
-	for (w = 0; w < NV_FWORDS; w++) {
-		u64 d = m->dirty[w];
-
-		m->dirty[w] = 0;
-		while (d) {
-			unsigned int f = w * 64 + (unsigned int)__builtin_ctzll(d);
-
-			d &= d - 1;
-			mach_vmwrite(nv_fields[f].enc, m->val[f]);
-		}
-	}
+	flush_word(m, 0);
+	flush_word(m, 1);
+	flush_word(m, 2);
 }
 
 /*
  * What a VM exit may change: exit information, the guest-state area, and "IA-32e mode guest" of the entry controls (28.3.1;
- * unrestricted guests). The valid bit of the injected event is always cleared (28.2): the image is told so without a VMREAD. A field forgotten without need costs one VMREAD.
+ * unrestricted guests). Not IA32_PAT: no guest writes it without an exit (nv_vm_init()), so the image knows. The valid bit of the
+ * injected event is always cleared (28.2): the image is told so without a VMREAD. A field forgotten without need costs one VMREAD.
  */
 #define NV_IS_VOLATILE(group, f) \
-	((NV_G_##group) == NV_G_INFO || (NV_G_##group) == NV_G_HOT || (NV_G_##group) == NV_G_SEG || \
+	((NV_G_##group) == NV_G_INFO || (NV_G_##group) == NV_G_HOT || ((NV_G_##group) == NV_G_SEG && (f) != F_GUEST_PAT) || \
 	 (f) == F_ENTRY_CTL)
 #define NV_VBIT(group, f, word) ((NV_IS_VOLATILE(group, f) && (f) / 64 == (word)) ? NV_BIT((f) % 64) : 0)
 static const u64 nv_volatile[] = {
@@ -74,7 +87,7 @@ static const u64 nv_volatile[] = {
 #undef NV_F
 	0,
 };
-_Static_assert(NV_FWORDS == 3, "nv_volatile is written out by word");
+_Static_assert(NV_FWORDS == 3, "flushing and forgetting are written out by word");
 
 void nv_vmcs_exited(struct nv_vmcs *m)
 {

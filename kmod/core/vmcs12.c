@@ -121,15 +121,21 @@ static void fill_shadow(struct nv_vcpu *v)
 	nv_vmcs_flush(s);
 }
 
-/* After that every shadowed field is valid: one that did not change costs a comparison. */
-static bool update_shadow(struct nv_vcpu *v)
+/*
+ * After that every shadowed field is valid: one that did not change costs a comparison. controls: those too that only L1 writes,
+ * which a VM exit leaves as they are.
+ */
+#define LEFT_ALONE(name_, group_) \
+	(((NV_G_##group_) & (NV_G_CTL | NV_G_CRMASK | NV_G_EVENT)) && (F_##name_) != F_ENTRY_INTR_INFO)
+static inline __attribute__((always_inline)) bool update_shadow(struct nv_vcpu *v, bool controls)
 {
 	u64 *sh = v->shadow.val;
 	const u64 *val = v->n->val12;
 	bool loaded = false;
 
 #define NV_F(name_, enc_, group_, shadow_, needs_) \
-	if ((SHADOWED(shadow_, needs_, NV_S_RW) || SHADOWED(shadow_, needs_, NV_S_RO)) && sh[F_##name_] != val[F_##name_]) { \
+	if ((controls || !LEFT_ALONE(name_, group_)) && \
+	    (SHADOWED(shadow_, needs_, NV_S_RW) || SHADOWED(shadow_, needs_, NV_S_RO)) && sh[F_##name_] != val[F_##name_]) { \
 		if (!loaded) \
 			mach_vmcs_load(v, &v->shadow); \
 		loaded = true; \
@@ -147,11 +153,22 @@ void nv_shadow_from_12(struct nv_vcpu *v, struct nv_vmcs *then)
 		return;
 	if (!nv_bit(v->shadow.valid, F_GUEST_RIP))
 		fill_shadow(v);
-	else if (!update_shadow(v))
+	else if (!update_shadow(v, true))
 		return;
 	mach_vmcs_clear(v, &v->shadow);
 	if (then)
 		mach_vmcs_load(v, then);
+}
+
+void nv_shadow_after_exit(struct nv_vcpu *v)
+{
+	if (!v->n->shadow_used)
+		return;
+	if (!nv_bit(v->shadow.valid, F_GUEST_RIP))
+		fill_shadow(v);
+	else if (!update_shadow(v, false))
+		return;
+	mach_vmcs_clear(v, &v->shadow);
 }
 
 static void shadow_link(struct nv_vcpu *v, bool on)

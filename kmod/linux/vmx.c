@@ -37,11 +37,10 @@ bool nvx_vmx_on_this_cpu(void)
 	return __this_cpu_read(vmx_on);
 }
 
-/* VMXON and the like with one 64-bit memory operand: true when CF and ZF are clear. */
+/* VMXON and the like with one 64-bit memory operand, an lvalue: true when CF and ZF are clear. */
 #define VMX_INSN(insn, pa) ({						\
-	u64 __pa_ = (pa);						\
 	bool __ok;							\
-	asm volatile(insn " %1" : "=@cca"(__ok) : "m"(__pa_) : "memory"); \
+	asm volatile(insn " %1" : "=@cca"(__ok) : "m"(pa) : "memory");	\
 	__ok;								\
 })
 
@@ -92,7 +91,7 @@ static void vmcs_clear_here(void *p)
 	smp_store_release(&a->vmcs->cpu, -1);
 }
 
-static void vmcs_clear(struct nvx_active *a)
+static noinline void vmcs_clear(struct nvx_active *a)
 {
 	int cpu;
 
@@ -107,34 +106,24 @@ void mach_vmcs_clear(struct nv_vcpu *v, struct nv_vmcs *m)
 	 * Here it stays on this CPU's list, so that the shadow VMCS, cleared and loaded on every round trip, is not linked anew each
 	 * time; another VMCLEAR when the CPU goes offline does no harm. nvx_vmcs_free() takes it off.
 	 */
+	m->launched = false;
+	if (NVX_ALONE)
+		return;
 	preempt_disable();
-	if (NVX_ALONE) {
-		m->launched = false;
-	} else if (m->cpu < 0 || m->cpu == smp_processor_id()) {
-		if (nvx_vmx_on_this_cpu())
+	if (likely(m->cpu < 0 || m->cpu == smp_processor_id())) {
+		if (likely(__this_cpu_read(vmx_on)))
 			VMX_INSN("vmclear", m->hpa);
-		m->launched = false;
 	} else {
 		vmcs_clear(active_of(to_nvx(v), m));
 	}
 	preempt_enable();
 }
 
-void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
+/* It was active on another CPU, or nowhere. */
+static noinline void vmcs_move_here(struct nvx_vcpu *x, struct nv_vmcs *m)
 {
-	struct nvx_active *a;
-	int cpu = smp_processor_id();
+	struct nvx_active *a = active_of(x, m);
 	unsigned long flags;
-
-	if (NVX_ALONE) {
-		__this_cpu_write(current_vmcs, m);
-		return;
-	}
-	if (likely(m->cpu == cpu)) {
-		VMX_INSN("vmptrld", m->hpa);
-		return;
-	}
-	a = active_of(x, m);
 
 	if (!nvx_vmx_on_this_cpu())
 		return;
@@ -143,10 +132,20 @@ void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
 	local_irq_save(flags);
 	a->vmcs = m;
 	list_add(&a->link, this_cpu_ptr(&active));
-	m->cpu = cpu;
+	m->cpu = smp_processor_id();
 	VMX_INSN("vmclear", m->hpa); /* the first time it must be (25.11.3); then it is clear already */
 	VMX_INSN("vmptrld", m->hpa);
 	local_irq_restore(flags);
+}
+
+void nvx_vmcs_load(struct nvx_vcpu *x, struct nv_vmcs *m)
+{
+	if (NVX_ALONE)
+		__this_cpu_write(current_vmcs, m);
+	else if (likely(m->cpu == smp_processor_id()))
+		VMX_INSN("vmptrld", m->hpa);
+	else
+		vmcs_move_here(x, m);
 }
 
 void mach_vmcs_load(struct nv_vcpu *v, struct nv_vmcs *m)

@@ -228,7 +228,7 @@ static void bug11_cr0_consistency(void **state)
 	w(F_GUEST_EFER, 0);
 	w(F_GUEST_CR0, C0_PG | C0_NE | C0_ET);
 	assert_false(mock_launch());
-	assert_string_equal(M.v.n->failed_check, "guest_cr0_pg_pe");
+	assert_string_equal(M.v.n->failed.name, "guest_cr0_pg_pe");
 	/* And a CR0 the guest writes while it runs. */
 	w(F_GUEST_CR0, C0_NE | C0_ET);
 	w(F_GUEST_CR4, C4_VMXE);

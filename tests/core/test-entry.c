@@ -46,7 +46,7 @@ static enum outcome launch(void)
 {
 	struct mock_result r;
 
-	M.v.n->failed_check = NULL;
+	M.v.n->failed.name = NULL;
 	if (mock_launch())
 		return OK;
 	if (mock_hw_get(F_GUEST_RIP) == 0x5000) {
@@ -61,8 +61,8 @@ static enum outcome launch(void)
 
 static void note_check(void)
 {
-	for (int i = 0; M.v.n->failed_check && nv_check_table[i].name; i++)
-		if (!strcmp(nv_check_table[i].name, M.v.n->failed_check))
+	for (int i = 0; M.v.n->failed.name && nv_check_table[i].name; i++)
+		if (!strcmp(nv_check_table[i].name, M.v.n->failed.name))
 			failed_by[i] = true;
 }
 
@@ -90,7 +90,7 @@ static void test_cases(void **state)
 		out = launch();
 		if (out != c->outcome) {
 			print_error("%s: %s, expected %s (%s)\n", c->name, outcome_name[out], outcome_name[c->outcome],
-				    M.v.n->failed_check ? M.v.n->failed_check : "no check failed");
+				    M.v.n->failed.name ? M.v.n->failed.name : "no check failed");
 			wrong++;
 		}
 		note_check();
@@ -168,7 +168,7 @@ static void test_specials(void **state)
 			change(nv_fields[s->set[k].f].enc, SET, s->set[k].val);
 		assert_int_not_equal(launch(), OK);
 		if (strcmp(s->check, "host_ss_null"))
-			assert_string_equal(M.v.n->failed_check, s->check);
+			assert_string_equal(M.v.n->failed.name, s->check);
 		note_check();
 		mock_stop();
 	}
@@ -201,7 +201,7 @@ static void test_vm86(void **state)
 		change(nv_fields[wrong[i].f].enc, SET, wrong[i].val);
 		if (wrong[i].check) {
 			assert_int_equal(launch(), GUEST);
-			assert_string_equal(M.v.n->failed_check, wrong[i].check);
+			assert_string_equal(M.v.n->failed.name, wrong[i].check);
 		} else {
 			assert_int_equal(launch(), OK);
 		}

@@ -627,7 +627,7 @@ static void optional_state(void **state)
 	(void)state;
 	good();
 	mock_hw(F_GUEST_DR7, 0x477);
-	mock_hw(F_GUEST_PAT, 0x0606);
+	assert_int_equal(nv_set_msr(&M.v, M_PAT, 0x0606, false), 0);
 	w(F_ENTRY_CTL, 0x11fb | ENTRY_IA32E);
 	w(F_EXIT_CTL, (nv_caps.l1[CAP_TRUE_EXIT] & 0xffffffff) | EXIT_HOST64 | EXIT_LOAD_PAT);
 	w(F_HOST_PAT, 0x0101);
