@@ -95,10 +95,15 @@ grep -qx 'pages 0' /sys/kernel/debug/nestvmx/memory && grep -qx 'pinned 0' /sys/
 cat /sys/kernel/debug/nestvmx/memory
 dmesg | grep -E 'WARNING:|BUG:|Oops|general protection|nestvmx: leaked|Call Trace' | sed 's/^/dmesg /'
 
-# The machine goes down while VMs run; the witness says the last word, and ends this script.
+# The machine goes down with one VM stopped, so that nobody closes it, and one running. The witness says the last word, and ends
+# this script.
 /l1run /dev/nestvmx /payload.bin 19 2 >/dev/null &
+vm=$!
 vm_is_up
 usleep 50000
+kill -STOP $vm
+/l1run /dev/nestvmx /payload.bin 19 2 >/dev/null &
+usleep 100000
 [ "$(cat $vmx)" = 2 ] && echo "a VM runs"
 usleep 50000 # until that is out
 reboot -f
