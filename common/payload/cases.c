@@ -159,6 +159,20 @@ static void case_injection(const char *name) {
                "intr=0x%x vectoring=0x%x error=0x%x", vmread(EXIT_INTR), vmread(IDT_VECTORING), vmread(EXIT_INTR_ERROR));
 }
 
+/* The #GP that L1 injects meets a #PF, which L1 intercepts: it is told of both. */
+static void case_vectoring(const char *name) {
+    u64 nowhere = 3ull << 30;
+    vmwrite(EXCEPTIONS, 1 << 14);
+    vmwrite(GUEST_IDTR_BASE, nowhere);
+    vmwrite(ENTRY_INTR, 0x80000b0d);
+    vmwrite(ENTRY_ERROR, 0x68);
+    if (expect(name, EXIT_EXCEPTION))
+        result(name, (vmread(EXIT_INTR) & 0x80000fff) == 0x80000b0e && (vmread(IDT_VECTORING) & 0x80000fff) == 0x80000b0d &&
+                     vmread(IDT_VECTORING_ERROR) == 0x68 && vmread(QUALIFICATION) == nowhere + 13 * 16,
+               "intr=0x%x vectoring=0x%x error=0x%x qualification=0x%x", vmread(EXIT_INTR), vmread(IDT_VECTORING),
+               vmread(IDT_VECTORING_ERROR), vmread(QUALIFICATION));
+}
+
 static void case_cr_access(const char *name) {
     vmwrite(PROC, vmread(PROC) | 1u << 20); /* CR8-store exiting */
     if (expect(name, EXIT_CR))
@@ -317,6 +331,7 @@ static const struct {
     {"msr_passes", l2_wrmsr, case_wrmsr_passes, ALWAYS},
     {"exit_exception", l2_ud, case_exception, ALWAYS},
     {"injection_vectoring", l2_spin, case_injection, ALWAYS},
+    {"exception_vectoring", l2_spin, case_vectoring, ALWAYS},
     {"exit_cr8", l2_movcr8, case_cr_access, ALWAYS},
     {"exit_vmx_instruction", l2_vmxon, case_vmx_in_l2, ALWAYS},
     {"exit_mtf", l2_spin, case_mtf, WITH_MTF},

@@ -24,12 +24,24 @@ static u32 combine(u32 first, u32 second)
 	return second;
 }
 
+static bool l1_wants_exc(struct nv_vcpu *v, u32 vector, u32 err)
+{
+	bool hit = V(EXCEPTION_BITMAP) & NV_BIT(vector & 31);
+
+	if (vector == XV_PF)
+		hit ^= (err & V(PFEC_MASK)) != V(PFEC_MATCH);
+	return v->in_l2 && hit;
+}
+
 void nv_queue_exception(struct nv_vcpu *v, u8 vector, bool has_err, u32 err)
 {
 	struct nv_events *ev = &v->n->ev;
 	bool delivering = (ev->inj_info & INFO_VALID) && INFO_TYPE_OF(ev->inj_info) == EV_HW_EXC;
 	u32 vec = vector;
 
+	/* L1 gets an exception it intercepts as it is, with the one under delivery as IDT-vectoring information (28.2.4). */
+	if (!ev->exc.pending && l1_wants_exc(v, vector, err))
+		delivering = false;
 	if (ev->exc.pending || delivering)
 		vec = combine(ev->exc.pending ? ev->exc.vector : ev->inj_info & INFO_VECTOR, vector);
 	if (vec == 0xff) {
@@ -166,15 +178,6 @@ static void process_posted(struct nv_vcpu *v)
 
 /* ---- events that are L1's while L2 runs ---- */
 
-static bool l1_wants_exc(struct nv_vcpu *v, const struct nv_exc *e)
-{
-	bool hit = V(EXCEPTION_BITMAP) & NV_BIT(e->vector & 31);
-
-	if (e->vector == XV_PF)
-		hit ^= (e->err & V(PFEC_MASK)) != V(PFEC_MATCH);
-	return hit;
-}
-
 static bool posted_vector(struct nv_vcpu *v)
 {
 	struct nv_events *ev = &v->n->ev;
@@ -209,7 +212,7 @@ static void events_for_l1(struct nv_vcpu *v)
 
 	ev->force_exit = false;
 	if (ev->exc.pending) {
-		if (l1_wants_exc(v, &ev->exc))
+		if (l1_wants_exc(v, ev->exc.vector, ev->exc.err))
 			exit_for_exc(v);
 		return;
 	}

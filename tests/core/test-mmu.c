@@ -341,6 +341,23 @@ static void shadow_paging(void **state)
 	assert_int_equal(page_fault(0x40000000, 0), NV_RESUME);
 	reflected(XR_EXC_NMI);
 	assert_int_equal(r12(F_EXIT_QUAL), 0x40000000);
+	assert_int_equal(r12(F_IDT_INFO), 0);
+	/* While a #GP is being delivered: L1 is told of both (28.2.4). */
+	assert_true(mock_resume());
+	mock_hw(F_IDT_INFO, INFO_MAKE(EV_HW_EXC, XV_GP) | INFO_ERR);
+	mock_hw(F_IDT_ERR, 0x68);
+	page_fault(0x40000000, 0);
+	reflected(XR_EXC_NMI);
+	assert_int_equal(r12(F_EXIT_INTR_INFO), INFO_MAKE(EV_HW_EXC, XV_PF) | INFO_ERR);
+	assert_int_equal(r12(F_IDT_INFO), INFO_MAKE(EV_HW_EXC, XV_GP) | INFO_ERR);
+	assert_int_equal(r12(F_IDT_ERR), 0x68);
+	/* A #DF comes of two that L1 leaves to L2. */
+	w(F_EXCEPTION_BITMAP, 0);
+	assert_true(mock_resume());
+	mock_hw(F_IDT_INFO, INFO_MAKE(EV_HW_EXC, XV_PF) | INFO_ERR);
+	page_fault(0x40000000, 0);
+	assert_int_equal(injected(), INFO_MAKE(EV_HW_EXC, XV_DF) | INFO_ERR);
+	mock_exit(XR_CPUID, 0);
 	/* A 32-bit L2: PAE tables for the CPU. */
 	w(F_ENTRY_CTL, 0x11ff | ENTRY_LOAD_EFER);
 	w(F_GUEST_EFER, 0);
