@@ -54,19 +54,90 @@ boot() {
 @test "the chosen one has svm and runs an L2, which is seen from outside" {
     run boot chosen
     assert_output --partial 'CPU flags: svm'
+    # by its own kvm_amd, which its init has loaded
+    assert_output --partial 'L1: l2 exit code 0'
     assert_output --partial 'L2: sum 5050'
     run on nestctl guest show chosen
     assert_output --regexp 'live: yes'
     assert_output --regexp 'l2_entries: [1-9]'
-    on virsh -q destroy chosen
 }
 
 @test "the other has none" {
     run boot plain
     assert_output --partial 'CPU flags: neither vmx nor svm'
+    refute_output --partial 'L2: sum'
     run on nestctl guest show plain
     assert_output --regexp 'live: no'
-    on virsh -q destroy plain
+}
+
+@test "both run: audit tells them apart, and its exit code does" {
+    run on nestctl audit
+    assert_success
+    assert_output --regexp 'pass +chosen +yes +configured +yes .* guest expose'
+    assert_output --regexp 'pass +plain +no +no +no '
+    # the definition says no by now, the running QEMU still says yes
+    on nestctl guest hide chosen
+    run on nestctl audit
+    assert_failure 7
+    assert_output --regexp 'fail +chosen +yes +no +yes'
+    on nestctl guest expose chosen
+    run on nestctl audit
+    assert_success
+    there 'virsh -q destroy chosen; virsh -q destroy plain'
+}
+
+@test "a guest is started while its definition changes: it has the old CPU or the new, and is told apart" {
+    for delay in 0 0.5 2; do
+        run there '
+            virsh -q start chosen & start=$!
+            sleep $1
+            nestctl guest hide --quiet chosen || exit
+            wait $start || exit
+            nestctl guest show chosen --json | python3 -c "
+import json, sys
+g = json.load(sys.stdin)
+print(g[\"nest\"], g[\"live\"], g[\"needs_restart\"])"
+            virsh -q destroy chosen
+            nestctl guest expose --quiet chosen' "$delay"
+        assert_success
+        assert_output --regexp '^no (yes True|no False)$'
+    done
+}
+
+# race DELAY FIRST SECOND: FIRST in the background, SECOND after DELAY seconds. "CHANGE START NESTED FILE", and what they said.
+race() {
+    there '
+        start() { virsh -q start plain >/tmp/start 2>&1; echo $? >/tmp/started; }
+        change() { nestctl disable --yes >/tmp/change 2>&1; echo $? >/tmp/changed; }
+        $2 & first=$!
+        sleep $1
+        $3
+        wait $first
+        changed=$(cat /tmp/changed)
+        echo "$changed $(cat /tmp/started) $(cat /sys/module/kvm_amd/parameters/nested) $(test -e /etc/modprobe.d/nestd.conf && echo file)"
+        stat -c "%F %a %U %G %t,%T" /dev/kvm
+        cat /tmp/change /tmp/start
+        # and a guest can be started, whatever came of it
+        [ "$(virsh domstate plain)" = running ] || virsh -q start plain || exit
+        virsh -q destroy plain
+        [ "$changed" != 0 ] || nestctl undo --yes --quiet' "$@"
+}
+
+@test "a guest is started while the module is reloaded: one of both waits or is told why, nothing is half done" {
+    device=$(there 'stat -c "%F %a %U %G %t,%T" /dev/kvm')
+    for order in '0 change start' '0.3 change start' '0.3 start change' '2 start change'; do
+        # shellcheck disable=SC2086 # words
+        run race $order
+        assert_success
+        assert_line "$device"
+        case ${lines[0]} in
+            '0 0 0 file') ;;
+            '0 1 0 file') assert_output --partial 'Failed to start domain' ;;
+            '4 0 1 ') assert_output --regexp 'in use .*(guest plain|qemu-system)' ;;
+            *) fail "$order: $output" ;;
+        esac
+        assert_parameter nested 1
+    done
 }
 
 @test "another client redefines it: nestd restores it, also after libvirtd was killed" {
@@ -139,4 +210,82 @@ boot() {
     assert_failure 3
     assert_output --partial q35
     there 'virsh dumpxml --inactive --security-info plain | cmp - /root/before'
+}
+
+# states: both guests' definitions, the module's parameter and nestd's own file
+states() {
+    there '
+        for guest in chosen plain; do virsh dumpxml --inactive --security-info $guest; done
+        cat /sys/module/kvm_amd/parameters/nested
+        ls /etc/modprobe.d'
+}
+
+@test "disable --guests closes all and the host; undo opens what was open" {
+    # one that nobody chose, and one that was given another mode
+    there 'virsh -q undefine profiled; virsh -q undefine chosen; virsh -q define /root/chosen.xml; nestctl guest expose --mode=host-model plain'
+    before=$(states)
+    run on nestctl disable --guests --dry-run
+    assert_success
+    assert_output --regexp 'change-guest [0-9a-f-]{36} chosen: it can nest'
+    assert_output --regexp 'change-guest [0-9a-f-]{36} plain: it can nest'
+    assert_output --partial 'unload-module kvm_amd'
+    run states
+    assert_output "$before"
+    run on nestctl disable --guests --yes
+    assert_success
+    assert_output --partial 'nested=off, 2 guests hidden'
+    assert_parameter nested 0
+    run on nestctl audit
+    assert_success
+    assert_output --regexp 'pass +chosen +no'
+    assert_output --regexp 'pass +plain +no'
+    run on nestctl undo --yes
+    assert_success
+    run states
+    assert_output "$before"
+}
+
+@test "disable --guests: libvirt refuses one guest: it is named, and nothing has changed" {
+    # libvirt reads what it has on disk without its emulator, but takes no definition anew
+    there '
+        set -e
+        ln -sf qemu-system-x86_64 /usr/bin/qemu-of-plain
+        virsh dumpxml --inactive --security-info plain | sed "s|/usr/bin/qemu-system-x86_64|/usr/bin/qemu-of-plain|" >/root/other.xml
+        virsh -q define /root/other.xml
+        rm /usr/bin/qemu-of-plain'
+    before=$(states)
+    run on nestctl disable --guests --yes
+    assert_failure 1
+    assert_output --partial 'guest plain: libvirt refuses the new definition'
+    assert_output --partial 'everything is as it was before'
+    run states
+    assert_output "$before"
+    there 'ln -sf qemu-system-x86_64 /usr/bin/qemu-of-plain'
+}
+
+@test "disable --guests: nestd is killed in the middle: guests and host are old or new after its next start" {
+    before=$(states)
+    for delay in 0.2 0.5 0.9; do
+        there '
+            nestctl disable --guests --yes >/tmp/change 2>&1 & change=$!
+            sleep $1
+            systemctl kill -s KILL nestd
+            wait $change
+            systemctl reset-failed nestd
+            systemctl start nestd
+            ! grep -lE "\"state\": *\"(running|rolling-back)\"" /var/lib/nestd/changes/*.json' "$delay"
+        run states
+        [ "$output" = "$before" ] || {
+            assert_parameter nested 0
+            run on nestctl audit
+            assert_success
+            on nestctl undo --yes
+            run states
+            assert_output "$before"
+        }
+    done
+    on nestctl disable --guests --yes
+    on nestctl undo --yes
+    run states
+    assert_output "$before"
 }
