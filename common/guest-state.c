@@ -64,7 +64,7 @@ int guest_state_parse(const char *text, struct guest_state *ret) {
     *ret = (struct guest_state){.wish.action = GUEST_UNDO};
     if (streq(text, GUEST_STATE_ORIGINAL))
         return 0;
-    n = sscanf(text, "%7s %7s %23s %127s %63s", action, extension, mode, ret->model, ret->profile);
+    n = sscanf(text, "%7s %7s %23s %127s %255s", action, extension, mode, ret->model, ret->profile);
     if (n < 2 || parse_extension(extension, &ret->wish.extension) < 0)
         return -EBADMSG;
     if (n == 2 && streq(action, "hide")) {

@@ -16,6 +16,6 @@ char *guest_state_hidden(enum extension extension);
 /* The wish that leads to a state. */
 struct guest_state {
     struct guest_wish wish; /* its strings are these: */
-    char model[128], profile[64];
+    char model[128], profile[256];
 };
 int guest_state_parse(const char *text, struct guest_state *ret); /* -EBADMSG */

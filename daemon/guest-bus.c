@@ -2,12 +2,11 @@
 /* /org/nestd1/guest/UUID, org.nestd1.Guest. tests/daemon compares what stands here with org.nestd1(5). */
 #include "common/text.h"
 #include "guest-bus.h"
+#include "guest-object.h"
 #include "guest-work.h"
 #include "log.h"
 #include "polkit.h"
 
-#define UUID_LENGTH 36
-#define PATH_SIZE (sizeof(NESTD_BUS_GUEST_PATH) + 1 + UUID_LENGTH)
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
 struct guest_call;
@@ -19,7 +18,7 @@ struct guest_call {
     struct manager *manager;
     sd_bus_message *message; /* owns the strings of ORDER */
     struct guest_order order;
-    char uuid[UUID_LENGTH + 1];
+    char uuid[GUEST_UUID_LENGTH + 1];
     const char *property; /* of Properties.Get() */
     answer_t answer;
 };
@@ -30,94 +29,6 @@ static void call_free(struct guest_call *c) {
     free(c);
 }
 DEFINE_CLEANUP(struct guest_call *, call_free)
-
-/* ------------------------------------------------------------------ names */
-
-static bool uuid_valid(const char *s, char dash) {
-    for (size_t i = 0; i < UUID_LENGTH; i++) {
-        bool at_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (at_dash ? s[i] != dash : !strchr("0123456789abcdef", s[i]) || !s[i])
-            return false;
-    }
-    return !s[UUID_LENGTH];
-}
-
-/* The UUID in an object's path; false: there can be no such object. */
-static bool uuid_from_path(const char *path, char ret[static UUID_LENGTH + 1]) {
-    size_t prefix = strlen(NESTD_BUS_GUEST_PATH "/");
-
-    if (strncmp(path, NESTD_BUS_GUEST_PATH "/", prefix) != 0 || !uuid_valid(path + prefix, '_'))
-        return false;
-    for (size_t i = 0; i <= UUID_LENGTH; i++)
-        ret[i] = path[prefix + i] == '_' ? '-' : path[prefix + i];
-    return true;
-}
-
-static int uuid_to_path(const char *uuid, char ret[static PATH_SIZE]) {
-    if (!uuid || !uuid_valid(uuid, '-'))
-        return -EPROTO;
-    snprintf(ret, PATH_SIZE, NESTD_BUS_GUEST_PATH "/%s", uuid);
-    for (char *p = ret; *p; p++)
-        if (*p == '-')
-            *p = '_';
-    return 0;
-}
-
-/* ------------------------------------------------------------------ properties */
-
-static const char *member(struct json_object *o, const char *key) {
-    struct json_object *v;
-
-    return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : NULL;
-}
-
-static struct json_object *object(struct json_object *o, const char *key) {
-    struct json_object *v = NULL;
-
-    json_object_object_get_ex(o, key, &v);
-    return v;
-}
-
-/* FACT: a member of the view's facts; NULL: of the view itself. */
-static const struct guest_property {
-    const char *name, *type, *fact;
-} guest_properties[] = {
-    { "Name",         "s", "name" },
-    { "UUID",         "s", "uuid" },
-    { "Exposed",      "s", NULL },
-    { "Mode",         "s", "mode" },
-    { "Profile",      "s", "profile" },
-    { "NeedsRestart", "b", "needs_restart" },
-};
-
-static struct json_object *property_value(const struct guest_property *p, struct json_object *view) {
-    return p->fact ? object(object(view, "facts"), p->fact) : object(view, "exposed");
-}
-
-static int append_value(sd_bus_message *reply, const struct guest_property *p, struct json_object *view) {
-    struct json_object *v = property_value(p, view);
-
-    if (p->type[0] == 'b')
-        return sd_bus_message_append(reply, "v", "b", json_object_get_boolean(v));
-    return sd_bus_message_append(reply, "v", "s", v ? json_object_get_string(v) : "");
-}
-
-/* a{sv}; with BEFORE only what differs from it. */
-static int append_properties(sd_bus_message *reply, struct json_object *view, struct json_object *before) {
-    int r = sd_bus_message_open_container(reply, 'a', "{sv}");
-
-    FOREACH_ARRAY(p, guest_properties, ELEMENTSOF(guest_properties)) {
-        if (r < 0)
-            return r;
-        if (before && json_object_equal(property_value(p, before), property_value(p, view)))
-            continue;
-        if ((r = sd_bus_message_open_container(reply, 'e', "sv")) < 0 ||
-            (r = sd_bus_message_append(reply, "s", p->name)) < 0 || (r = append_value(reply, p, view)) < 0)
-            return r;
-        r = sd_bus_message_close_container(reply);
-    }
-    return r < 0 ? r : sd_bus_message_close_container(reply);
-}
 
 /* ------------------------------------------------------------------ questions */
 
@@ -132,7 +43,7 @@ static void fail_call(const struct guest_call *c, int r, struct json_object *res
         { -EILSEQ,     NESTD_ERROR_NOT_SUPPORTED },
         { -EAGAIN,     NESTD_ERROR_BLOCKED },
     };
-    const char *name = NESTD_ERROR_FAILED, *text = member(result, "why"), *thing = member(result, "name");
+    const char *name = NESTD_ERROR_FAILED, *text = view_string(result, "why"), *thing = view_string(result, "name");
 
     FOREACH_ARRAY(n, names, ELEMENTSOF(names))
         if (n->error == r)
@@ -175,7 +86,7 @@ static int call_new(struct manager *m, sd_bus_message *message, answer_t answer,
         return -ENOMEM;
     *c = (struct guest_call){ .manager = m, .message = sd_bus_message_ref(message), .answer = answer };
     c->order.root_path = m->root_path;
-    if (uuid_from_path(strempty(sd_bus_message_get_path(message)), c->uuid))
+    if (guest_uuid_from_path(strempty(sd_bus_message_get_path(message)), c->uuid))
         c->order.uuid = c->uuid;
     m->n_requests++;
     *ret = c;
@@ -207,8 +118,8 @@ static int ask(struct manager *m, sd_bus_message *message, task_func_t work, ans
 }
 
 static int answer_path(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    char path[PATH_SIZE];
-    int r = uuid_to_path(member(object(object(result, "guest"), "facts"), "uuid"), path);
+    char path[GUEST_PATH_SIZE];
+    int r = guest_uuid_to_path(view_string(view_object(view_object(result, "guest"), "facts"), "uuid"), path);
 
     return r < 0 ? r : sd_bus_message_append(reply, "o", path);
 }
@@ -223,14 +134,14 @@ int guest_method_get(sd_bus_message *message, void *userdata, sd_bus_error *erro
 }
 
 static int answer_list(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    struct json_object *guests = object(result, "guests");
+    struct json_object *guests = view_object(result, "guests");
     int r = sd_bus_message_open_container(reply, 'a', "(sso)");
 
     for (size_t i = 0; r >= 0 && i < json_object_array_length(guests); i++) {
-        struct json_object *facts = object(json_object_array_get_idx(guests, i), "facts");
-        char path[PATH_SIZE];
-        if ((r = uuid_to_path(member(facts, "uuid"), path)) >= 0)
-            r = sd_bus_message_append(reply, "(sso)", strempty(member(facts, "name")), member(facts, "uuid"), path);
+        struct json_object *facts = view_object(json_object_array_get_idx(guests, i), "facts");
+        char path[GUEST_PATH_SIZE];
+        if ((r = guest_uuid_to_path(view_string(facts, "uuid"), path)) >= 0)
+            r = sd_bus_message_append(reply, "(sso)", strempty(view_string(facts, "name")), view_string(facts, "uuid"), path);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -239,44 +150,25 @@ int guest_method_list(sd_bus_message *message, void *userdata, sd_bus_error *err
     return ask(userdata, message, work_list_guests, answer_list, NULL, NULL, error);
 }
 
-static int append_managed(sd_bus_message *reply, struct json_object *view) {
-    char path[PATH_SIZE];
-    int r;
-
-    if ((r = uuid_to_path(member(object(view, "facts"), "uuid"), path)) < 0 ||
-        (r = sd_bus_message_open_container(reply, 'e', "oa{sa{sv}}")) < 0 ||
-        (r = sd_bus_message_append(reply, "o", path)) < 0 ||
-        (r = sd_bus_message_open_container(reply, 'a', "{sa{sv}}")) < 0 ||
-        (r = sd_bus_message_open_container(reply, 'e', "sa{sv}")) < 0 ||
-        (r = sd_bus_message_append(reply, "s", NESTD_BUS_GUEST)) < 0 ||
-        (r = append_properties(reply, view, NULL)) < 0 || (r = sd_bus_message_close_container(reply)) < 0 ||
-        (r = sd_bus_message_close_container(reply)) < 0)
-        return r;
-    return sd_bus_message_close_container(reply);
-}
-
 static int answer_managed(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    struct json_object *guests = object(result, "guests");
+    struct json_object *guests = view_object(result, "guests");
     int r = sd_bus_message_open_container(reply, 'a', "{oa{sa{sv}}}");
 
     for (size_t i = 0; r >= 0 && i < json_object_array_length(guests); i++)
-        r = append_managed(reply, json_object_array_get_idx(guests, i));
+        r = guest_append_managed(reply, json_object_array_get_idx(guests, i));
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int answer_property(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    FOREACH_ARRAY(p, guest_properties, ELEMENTSOF(guest_properties))
-        if (streq(p->name, c->property))
-            return append_value(reply, p, object(result, "guest"));
-    return -EPROTO;
+    return guest_append_property(reply, c->property, view_object(result, "guest"));
 }
 
 static int answer_properties(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    return append_properties(reply, object(result, "guest"), NULL);
+    return guest_append_properties(reply, view_object(result, "guest"), NULL);
 }
 
 static int answer_description(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    struct json_object *facts = object(object(result, "guest"), "facts");
+    struct json_object *facts = view_object(view_object(result, "guest"), "facts");
 
     return sd_bus_message_append(reply, "s", json_object_to_json_string_ext(facts, JSON_C_TO_STRING_PLAIN));
 }
@@ -287,23 +179,8 @@ static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error
 
 /* ------------------------------------------------------------------ changes */
 
-static void emit_changed(struct guest_call *c, struct json_object *result) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
-    struct json_object *before = object(result, "before"), *after = object(result, "guest");
-    int r;
-
-    if (!before || !after || json_object_equal(before, after))
-        return;
-    if ((r = sd_bus_message_new_signal(c->manager->bus, &signal, sd_bus_message_get_path(c->message), PROPERTIES,
-                                       "PropertiesChanged")) < 0 ||
-        (r = sd_bus_message_append(signal, "s", NESTD_BUS_GUEST)) < 0 ||
-        (r = append_properties(signal, after, before)) < 0 || (r = sd_bus_message_append(signal, "as", 0)) < 0 ||
-        (r = sd_bus_send(c->manager->bus, signal, NULL)) < 0)
-        log_warning_errno(r, "%s: cannot say that it has changed: %m", c->uuid);
-}
-
 static int answer_text(const struct guest_call *c, struct json_object *result, sd_bus_message *reply) {
-    const char *text = member(result, "text");
+    const char *text = view_string(result, "text");
 
     return text ? sd_bus_message_append(reply, "s", text) : -EPROTO;
 }
@@ -313,12 +190,14 @@ static void on_changed(int r, struct json_object *result, const char *why, void 
     const char *verb = guest_action_to_string(c->order.wish.action);
 
     if (r < 0) {
-        log_warning("Guest %s: %s failed: %s", c->uuid, verb, strempty(why ? why : member(result, "why")));
+        log_warning("Guest %s: %s failed: %s", c->uuid, verb, strempty(why ? why : view_string(result, "why")));
         fail_call(c, r, result, why);
         return;
     }
-    log_notice("Guest %s (%s): %s done.", strempty(member(object(object(result, "before"), "facts"), "name")), c->uuid, verb);
-    emit_changed(c, result);
+    log_notice("Guest %s (%s): %s done.", strempty(view_string(view_object(view_object(result, "before"), "facts"), "name")), c->uuid, verb);
+    /* Others are told before the caller is. */
+    guest_emit_changed(c->manager->bus, sd_bus_message_get_path(c->message), view_object(result, "before"),
+                       view_object(result, "guest"));
     reply_call(c, result);
 }
 
@@ -341,7 +220,7 @@ static void on_authorized(const sd_bus_error *refusal, void *userdata) {
 static void on_planned(int r, struct json_object *result, const char *why, void *userdata) {
     struct guest_call *c = userdata;
     const char *verb = guest_action_to_string(c->order.wish.action);
-    const char *name = strempty(member(object(object(result, "guest"), "facts"), "name"));
+    const char *name = strempty(view_string(view_object(view_object(result, "guest"), "facts"), "name"));
     _cleanup_free_ char *change = text_format("%s guest %s", verb, name);
     const char *details[] = { "verb", verb, "guest", name, "uuid", c->uuid, "change", change, NULL };
 
@@ -445,7 +324,8 @@ static int get_nothing(sd_bus *bus, const char *path, const char *interface, con
     return -EOPNOTSUPP;
 }
 
-/* No EMITS_CHANGE: nestd does not hear of what others do with a guest, and clients must not rely on what they have read. */
+/* No EMITS_CHANGE: without [Guests] nestd does not hear of what others do with a guest, and clients must not rely on what
+ * they have read. */
 static const sd_bus_vtable guest_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_PROPERTY("Name", "s", get_nothing, 0, 0),
@@ -467,17 +347,10 @@ static const sd_bus_vtable guest_vtable[] = {
 /* Which guests there are is known to libvirt, which is not asked here: a method of one that is not there says so. */
 static int find_guest(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
                       sd_bus_error *error) {
-    char uuid[UUID_LENGTH + 1];
+    char uuid[GUEST_UUID_LENGTH + 1];
 
     *ret_found = userdata;
-    return uuid_from_path(path, uuid);
-}
-
-static bool property_known(const char *name) {
-    FOREACH_ARRAY(p, guest_properties, ELEMENTSOF(guest_properties))
-        if (streq(p->name, name))
-            return true;
-    return false;
+    return guest_uuid_from_path(path, uuid);
 }
 
 /* sd-bus would have the getters answer at once. */
@@ -493,7 +366,7 @@ static int read_properties(struct manager *m, sd_bus_message *message, sd_bus_er
         return 0;
     if (r < 0)
         return r;
-    if ((*interface && !streq(interface, NESTD_BUS_GUEST)) || (property && !property_known(property)))
+    if ((*interface && !streq(interface, NESTD_BUS_GUEST)) || (property && !guest_property_known(property)))
         return sd_bus_message_rewind(message, true) < 0 ? -EIO : 0; /* sd-bus knows what to say */
     return ask(m, message, work_read_guest, property ? answer_property : answer_properties, NULL, property, error);
 }
@@ -501,14 +374,14 @@ static int read_properties(struct manager *m, sd_bus_message *message, sd_bus_er
 /* Before sd-bus looks into the table. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error) {
     const char *path = strempty(sd_bus_message_get_path(message));
-    char uuid[UUID_LENGTH + 1];
+    char uuid[GUEST_UUID_LENGTH + 1];
 
     if (streq(path, NESTD_BUS_GUEST_PATH)) {
         if (sd_bus_message_is_method_call(message, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"))
             return ask(userdata, message, work_list_guests, answer_managed, NULL, NULL, error);
         return 0;
     }
-    if (!uuid_from_path(path, uuid))
+    if (!guest_uuid_from_path(path, uuid))
         return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_OBJECT, "%.128s: no guest has such a path", path);
     return read_properties(userdata, message, error);
 }

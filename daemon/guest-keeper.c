@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/guest-policy.h"
 #include "guest-keeper.h"
+#include "guest-object.h"
 #include "log.h"
 
 #define RESTART_SEC 30
@@ -15,6 +16,12 @@ struct guest_keeper {
 static void on_progress(double fraction, const char *what, void *userdata) {
     if (what)
         log_notice("%s", what);
+}
+
+static void on_event(struct json_object *event, void *userdata) {
+    struct manager *m = userdata;
+
+    guest_emit_event(m->bus, event);
 }
 
 static int on_restart(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -56,11 +63,15 @@ static int start(struct manager *m) {
         return 0;
     k->order = (struct order){ .root_path = m->root_path };
     r = task_start(m->event, work_keep_guests, &k->order, on_progress, on_done, m, &k->task);
-    return r < 0 ? log_error_errno(r, "Cannot watch guests: %m") : 0;
+    if (r < 0)
+        return log_error_errno(r, "Cannot watch guests: %m");
+    task_on_event(k->task, on_event);
+    return 0;
 }
 
 int guest_keeper_update(struct manager *m) {
-    bool wanted = guest_policy_any(m->conf) && !m->root_path;
+    /* Guests run on this machine, not in a directory; unless we are told where libvirt is. */
+    bool wanted = guest_policy_any(m->conf) && (!m->root_path || getenv("LIBVIRT_DEFAULT_URI"));
 
     if (!m->keeper && !wanted)
         return 0;

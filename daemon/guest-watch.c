@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The worker that keeps [Guests]: applies it to every guest, then to each that libvirt says was defined or started. */
+/* The worker that keeps [Guests]: applies it to every guest, then to each that libvirt says was defined or started. It tells
+ * nestd what others have done with guests, too. */
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include "common/guest-audit.h"
 #include "common/text.h"
 #include "guest-keeper.h"
+#include "guest-work.h"
 
 /* Somebody who undoes us every time is told, not fought: so many in so many seconds, then a pause. */
 #define FIGHT_TIMES 5
@@ -19,6 +21,13 @@ struct seen {
     char uuid[VIR_UUID_STRING_BUFLEN];
     time_t since;
     unsigned changes;
+};
+
+/* What nestd was last told of a guest. */
+struct known {
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    struct json_object *view;
+    bool gone; /* until it is found again */
 };
 
 struct watcher {
@@ -32,6 +41,9 @@ struct watcher {
     size_t n_queue;
     struct seen seen[256];
     size_t n_seen;
+    struct known *known;
+    size_t n_known;
+    bool told_all; /* what is not known is new */
 };
 
 _printf_(2, 3) static void tell(struct watcher *w, const char *format, ...) {
@@ -102,19 +114,102 @@ static void keep(struct watcher *w, virDomainPtr dom) {
              change.needs_restart ? "; it runs and has it after its next start" : "");
 }
 
+/* ------------------------------------------------------------------ what nestd is told */
+
+static void tell_event(struct watcher *w, const char *uuid, struct json_object *before, struct json_object *after) {
+    struct json_object *event = json_object_new_object();
+
+    json_object_object_add(event, "uuid", json_object_new_string(uuid));
+    json_object_object_add(event, "before", json_object_get(before));
+    json_object_object_add(event, "after", json_object_get(after));
+    worker_event(w->worker, event);
+    json_object_put(event);
+}
+
+static struct known *find_known(struct watcher *w, const char *uuid) {
+    FOREACH_ARRAY(k, w->known, w->n_known)
+        if (streq(k->uuid, uuid))
+            return k;
+    return NULL;
+}
+
+static void forget(struct watcher *w, struct known *k) {
+    json_object_put(k->view);
+    *k = w->known[--w->n_known];
+}
+
+static struct known *add_known(struct watcher *w, const char *uuid) {
+    struct known *longer = reallocarray(w->known, w->n_known + 1, sizeof(*longer));
+
+    if (!longer)
+        return NULL;
+    w->known = longer;
+    longer[w->n_known] = (struct known){};
+    snprintf(longer[w->n_known].uuid, sizeof(longer->uuid), "%s", uuid);
+    return &longer[w->n_known++];
+}
+
+/* DOM NULL: there is no such guest any more. */
+static void look_again(struct watcher *w, const char *uuid, virDomainPtr dom) {
+    struct known *k = find_known(w, uuid);
+    struct json_object *view = NULL;
+    int r = dom ? guest_view(&w->c, dom, w->extension, &view, NULL) : -ENOENT;
+
+    if (r == -ENOENT && k) {
+        tell_event(w, uuid, k->view, NULL);
+        forget(w, k);
+    }
+    if (r < 0)
+        return;
+    if (!k && !(k = add_known(w, uuid))) {
+        json_object_put(view);
+        return;
+    }
+    if ((k->view || w->told_all) && !json_object_equal(k->view, view))
+        tell_event(w, uuid, k->view, view);
+    json_object_put(k->view);
+    k->view = view;
+    k->gone = false;
+}
+
+/* ------------------------------------------------------------------ libvirt's events */
+
 static void keep_all(struct watcher *w) {
     virDomainPtr *doms = NULL;
+    char uuid[VIR_UUID_STRING_BUFLEN];
     int n = w->c.lv->virConnectListAllDomains(w->c.conn, &doms, 0);
+
+    FOREACH_ARRAY(k, w->known, w->n_known)
+        k->gone = n >= 0;
     for (int i = 0; i < n; i++) {
         keep(w, doms[i]);
+        if (w->c.lv->virDomainGetUUIDString(doms[i], uuid) >= 0)
+            look_again(w, uuid, doms[i]);
         w->c.lv->virDomainFree(doms[i]);
     }
     free(doms);
+    for (size_t i = w->n_known; i-- > 0;)
+        if (w->known[i].gone)
+            look_again(w, w->known[i].uuid, NULL);
+    w->told_all = w->told_all || n >= 0;
+}
+
+/* What may change a property, or what there is. */
+static bool matters(int event) {
+    switch (event) {
+    case VIR_DOMAIN_EVENT_DEFINED:
+    case VIR_DOMAIN_EVENT_UNDEFINED:
+    case VIR_DOMAIN_EVENT_STARTED:
+    case VIR_DOMAIN_EVENT_STOPPED:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *opaque) {
     struct watcher *w = opaque;
-    if (event != VIR_DOMAIN_EVENT_DEFINED && event != VIR_DOMAIN_EVENT_STARTED)
+    if (!matters(event))
         return 0;
     if (w->n_queue == ELEMENTSOF(w->queue))
         w->all = true;
@@ -138,6 +233,8 @@ static void keep_queued(struct watcher *w) {
         _cleanup_vir_domain_ virDomainPtr dom = w->c.lv->virDomainLookupByUUIDString(w->c.conn, queue[i]);
         if (dom)
             keep(w, dom);
+        if (dom || w->c.lv->virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+            look_again(w, queue[i], dom);
     }
     if (w->all) {
         w->all = false;
@@ -168,10 +265,22 @@ static void watch(struct watcher *w) {
     }
 }
 
+/* Where libvirt's sockets are: the directory of URI's "socket=", or the system's. NULL: -ENOMEM. */
+static char *socket_directory(const char *uri) {
+    const char *socket = uri ? strstr(uri, "?socket=/") : NULL;
+    char *path = strdup(socket ? socket + strlen("?socket=") : "/run/libvirt/libvirt-sock");
+
+    if (path)
+        *strrchr(path, '/') = 0;
+    return path;
+}
+
 /* Tells when libvirt's sockets come, go or change. Without the directory, when that comes. */
 static int watch_sockets(void) {
+    _cleanup_free_ char *directory = socket_directory(getenv("LIBVIRT_DEFAULT_URI"));
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd >= 0 && inotify_add_watch(fd, "/run/libvirt", IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF) < 0)
+
+    if (fd >= 0 && directory && inotify_add_watch(fd, directory, IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF) < 0)
         inotify_add_watch(fd, "/run", IN_CREATE);
     return fd;
 }
@@ -220,13 +329,18 @@ int work_keep_guests(struct worker *worker, const void *order, struct json_objec
     w->worker = worker;
     int r = prepare(w, order);
     if (r >= 0 && (r = take_signals(w)) >= 0 && (r = libvirt_load(&lv)) >= 0 &&
-        (lv->virEventRegisterDefaultImpl() < 0 ||
-         lv->virEventAddHandle(w->signals, VIR_EVENT_HANDLE_READABLE, on_signal, w, NULL) < 0))
+        lv->virEventAddHandle(w->signals, VIR_EVENT_HANDLE_READABLE, on_signal, w, NULL) < 0)
         r = -EIO;
     while (r >= 0 && !w->stop) {
         _cleanup_free_ char *why = NULL;
         _cleanup_close_ int sockets = watch_sockets();
-        if (domain_connect(getenv("LIBVIRT_DEFAULT_URI"), false, &w->c, &why) < 0) {
+        r = domain_connect(getenv("LIBVIRT_DEFAULT_URI"), false, &w->c, &why);
+        if (r == -ETIMEDOUT) {
+            tell(w, "libvirt: %s", why); /* nothing would tell us when it is well again: nestd starts us anew */
+            break;
+        }
+        if (r < 0) {
+            r = 0;
             if (!told)
                 tell(w, "Waiting for libvirt, to keep guests as nestd.conf wants: %s", why);
             told = true;
@@ -239,6 +353,9 @@ int work_keep_guests(struct worker *worker, const void *order, struct json_objec
     }
     if (w->conf)
         conf_free(w->conf);
+    while (w->n_known > 0)
+        forget(w, w->known);
+    free(w->known);
     if (w->signals > 0)
         close(w->signals);
     free(w);

@@ -87,28 +87,18 @@ static int fail_with(struct view *v, int r, struct json_object **ret) {
     return r;
 }
 
-static struct json_object *view_new(const struct domain_info *info, enum extension extension) {
-    struct json_object *o = json_object_new_object(), *facts = domain_info_to_json(info, extension);
-    const char *exposed = info->live == LIVE_YES ? "live" : guest_exposed(info) == TRISTATE_NO ? "no" : "configured";
-
-    json_object_object_add(facts, "schema", json_object_new_int(1));
-    json_object_object_add(o, "facts", facts);
-    json_object_object_add(o, "exposed", json_object_new_string(exposed));
-    return o;
-}
-
-/* Adds KEY to *RET. What is told is the same whatever the connection may. */
+/* Adds KEY to *RET. */
 static int add_view(struct view *v, virDomainPtr dom, const char *key, struct json_object **ret) {
-    _cleanup_domain_info_ struct domain_info info = {};
-    struct domain_conn public = v->c;
-    int r;
+    struct json_object *view;
+    int r = guest_view(&v->c, dom, v->extension, &view, &v->why);
 
-    public.readonly = true;
-    if ((r = domain_read(&public, dom, v->extension, &info, &v->why)) < 0)
+    if (r < 0)
         return r;
-    if (!*ret && !(*ret = json_object_new_object()))
+    if (!*ret && !(*ret = json_object_new_object())) {
+        json_object_put(view);
         return -ENOMEM;
-    json_object_object_add(*ret, key, view_new(&info, v->extension));
+    }
+    json_object_object_add(*ret, key, view);
     return 0;
 }
 
@@ -140,7 +130,7 @@ int work_list_guests(struct worker *w, const void *order, struct json_object **r
         _cleanup_free_ char *why = NULL;
 
         if (r >= 0 && (r = domain_read(&v.c, doms[i], v.extension, &info, &why)) >= 0)
-            json_object_array_add(guests, view_new(&info, v.extension));
+            json_object_array_add(guests, guest_view_new(&info, v.extension));
         if (r == -ENOENT) /* gone meanwhile */
             r = 0;
         if (r < 0 && !v.why)

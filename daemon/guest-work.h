@@ -4,7 +4,7 @@
  * -EOPNOTSUPP this guest or host cannot do it, -EAGAIN somebody else changed it at that moment. */
 #pragma once
 
-#include "common/guest-rewrite.h"
+#include "common/domain.h"
 #include "task.h"
 
 struct guest_order {
@@ -16,6 +16,10 @@ struct guest_order {
 
 /* VIEW: { "facts": domain_info_to_json(), "exposed": "no|configured|live" }, as libvirt's read-only socket tells. */
 /* { "guests": [VIEW] } */
+struct json_object *guest_view_new(const struct domain_info *info, enum extension extension); /* guest-view.c */
+/* The view of one guest over C, as the read-only socket tells it. Errors, with *ret_why: those of domain_read(). */
+int guest_view(const struct domain_conn *c, virDomainPtr dom, enum extension extension, struct json_object **ret,
+               char **ret_why);
 int work_list_guests(struct worker *w, const void *order, struct json_object **ret);
 /* { "guest": VIEW } */
 int work_read_guest(struct worker *w, const void *order, struct json_object **ret);

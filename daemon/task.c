@@ -28,6 +28,7 @@ struct task {
     bool have_result, eof, exited, too_big;
     int wait_code, wait_status;
     task_progress_t progress;
+    task_event_t event;
     task_done_t done;
     void *userdata;
 };
@@ -71,6 +72,14 @@ void worker_progress(struct worker *w, double fraction, const char *what) {
     json_object_object_add(o, "progress", json_object_new_double(fraction));
     if (what)
         json_object_object_add(o, "what", json_object_new_string(what));
+    worker_send(w, o);
+    json_object_put(o);
+}
+
+void worker_event(struct worker *w, struct json_object *event) {
+    struct json_object *o = json_object_new_object();
+
+    json_object_object_add(o, "event", json_object_get(event));
     worker_send(w, o);
     json_object_put(o);
 }
@@ -149,6 +158,9 @@ static void task_take_line(struct task *t, const char *line) {
         json_object_object_get_ex(o, "what", &what);
         if (t->progress)
             t->progress(json_object_get_double(v), what ? json_object_get_string(what) : NULL, t->userdata);
+    } else if (json_object_object_get_ex(o, "event", &v)) {
+        if (t->event)
+            t->event(v, t->userdata);
     } else if (json_object_object_get_ex(o, "r", &v)) {
         t->r = json_object_get_int(v);
         t->have_result = true;
@@ -253,6 +265,10 @@ int task_start(sd_event *event, task_func_t func, const void *arg, task_progress
     return 0;
 }
 
+void task_on_event(struct task *task, task_event_t event) {
+    task->event = event;
+}
+
 void task_cancel(struct task *task) {
     if (task && !task->exited)
         kill(task->pid, SIGTERM);
@@ -261,6 +277,7 @@ void task_cancel(struct task *task) {
 struct task *task_free(struct task *task) {
     if (task) {
         task->progress = NULL;
+        task->event = NULL;
         task->done = NULL;
         task_cancel(task);
     }

@@ -6,7 +6,7 @@ $(O)/tests/guests/properties: $(call objects,tests/guests/properties.c) $(LIBNES
 	$(call link,$(COMMON_LIBS))
 $(O)/tests/guests/define: $(call objects,tests/guests/define.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libvirt))
-$(O)/tests/guests/keep: $(call objects,tests/guests/keep.c daemon/guest-watch.c) $(LIBNESTD)
+$(O)/tests/guests/keep: $(call objects,tests/guests/keep.c daemon/guest-watch.c daemon/guest-view.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libsystemd))
 
 # guest.bats runs it.

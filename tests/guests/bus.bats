@@ -20,7 +20,7 @@ setup() {
     touch "$dir/run"
     # Its socket is for everybody: nestd has given up the right to pass over modes.
     # shellcheck disable=SC2016 # it is for the other shell
-    tests/guests/with-libvirtd bash -c 'r=$XDG_RUNTIME_DIR; chmod 711 "$HOME" "$r" "$r/libvirt"; chmod 666 "$r/libvirt/libvirt-sock"
+    tests/guests/with-libvirtd bash -c 'r=$XDG_RUNTIME_DIR; chmod 711 "$HOME" "$r"; chmod 755 "$r/libvirt"; chmod 666 "$r/libvirt/libvirt-sock"
         env | grep -E "^(HOME|XDG_[A-Z_]*|LIBVIRT_[A-Z_]*)=" >"$1/shared/new"
         mv "$1/shared/new" "$1/shared/env"; while [ -e "$1/run" ]; do sleep 0.2; done' - "$dir" >/dev/null 2>&1 3>&- &
     libvirtd_pid=$!
@@ -147,6 +147,82 @@ missing: no such guest; 'nestctl guest list' names them all"
     assert_equal "$(value NeedsRestart)" 'b true'
     as_nobody virsh -q destroy chosen
     assert_equal "$(value Exposed)" 's "no"'
+}
+
+# watch: nestd keeps [Guests], and the signals about guests go to $dir/signals
+watch() {
+    printf '[Guests]\nExpose=lab-*\n' >"$host/etc/nestd/nestd.conf"
+    kill -HUP "$nestd_pid"
+    busctl --system monitor --match="type='signal',sender='org.nestd1'" --json=short >"$dir/signals" 2>&1 3>&- &
+    monitor=$!
+    retry grep -q Monitoring "$dir/signals"
+    # it has looked at all guests once this one is exposed
+    define lab-0 6a7c9d2e-0000-4000-8000-000000000010 "<cpu mode='host-model'/>"
+    retry exposed lab-0
+}
+
+exposed() {
+    definition "$1" | grep -q "<feature policy='require' name='svm'/>"
+}
+
+# signal MEMBER TEXT...: has come with all these
+signal() {
+    local lines text
+    lines=$(grep "\"member\":\"$1\"" "$dir/signals") || return
+    shift
+    for text in "$@"; do
+        lines=$(grep -F "$text" <<<"$lines") || return
+    done
+}
+
+@test "guests on the bus: what virsh does is told by signals, without asking" {
+    NEW=6a7c9d2e-0000-4000-8000-000000000009
+    path=/org/nestd1/guest/${NEW//-/_}
+    watch
+    define new "$NEW" "<cpu mode='host-model'><feature policy='require' name='svm'/></cpu>"
+    retry signal InterfacesAdded '"path":"/org/nestd1/guest"' "\"$path\"" '"Name":{"type":"s","data":"new"}' \
+        '"Exposed":{"type":"s","data":"configured"}'
+    as_nobody virsh -q start new
+    retry signal PropertiesChanged "$path" '"Exposed":{"type":"s","data":"live"}'
+    # redefined while it runs: what is not said has not changed
+    define new "$NEW" "<cpu mode='host-model'><feature policy='disable' name='svm'/></cpu>"
+    retry signal PropertiesChanged "$path" '["org.nestd1.Guest",{"NeedsRestart":{"type":"b","data":true}},[]]'
+    as_nobody virsh -q destroy new
+    retry signal PropertiesChanged "$path" '"Exposed":{"type":"s","data":"no"},"NeedsRestart":{"type":"b","data":false}'
+    as_nobody virsh -q undefine new
+    retry signal InterfacesRemoved "\"$path\"" '"org.nestd1.Guest"'
+    # those that were there before were not announced
+    run signal InterfacesAdded "\"$GUEST\""
+    assert_failure
+    kill "$monitor"
+}
+
+@test "guests on the bus: libvirtd was gone: what changed meanwhile is told, and nothing else" {
+    watch
+    retry signal InterfacesAdded '"data":"lab-0"'
+    pid=$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")
+    kill -KILL "$pid"
+    retry_gone() { ! kill -0 "$pid" 2>/dev/null; }
+    retry retry_gone
+    # virsh starts another, whose socket is for nobody else at first
+    define chosen "$UUID" "<cpu mode='host-model'><feature policy='disable' name='svm'/></cpu>"
+    as_nobody virsh -q undefine other
+    chmod 666 "$XDG_RUNTIME_DIR/libvirt/libvirt-sock"
+    retry signal PropertiesChanged "$GUEST" '"Exposed":{"type":"s","data":"no"}'
+    retry signal InterfacesRemoved "${OTHER//-/_}"
+    run grep -c '"member":"InterfacesAdded"' "$dir/signals"
+    assert_output 1
+    kill "$monitor" "$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")"
+}
+
+@test "guests on the bus: nestd sleeps while nothing happens" {
+    watch
+    kill "$monitor"
+    # the idle timer, then nothing; its worker answers libvirtd's pings
+    sleep 35
+    before=$(awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status")
+    sleep 12
+    assert_equal "$(awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status")" "$before"
 }
 
 @test "guests on the bus: wrong options change nothing" {

@@ -20,6 +20,11 @@ void worker_progress(struct worker *w, double fraction, const char *what) {
     fflush(stdout);
 }
 
+void worker_event(struct worker *w, struct json_object *event) {
+    printf("event %s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
+    fflush(stdout);
+}
+
 int main(int argc, char **argv) {
     struct order order = {.root_path = argv[1]};
     struct json_object *result = NULL;
