@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 
-#include "dl-libvirt.h"
+#include "libvirt-call.h"
 #include "text.h"
 
 #define GUESTS_MAX 4096
@@ -59,8 +59,8 @@ static int connect_libvirt(const struct sysroot *root, const struct libvirt **re
         return -EHOSTDOWN;
     if ((r = libvirt_load(ret_lv)) < 0)
         return r;
-    *ret = (*ret_lv)->virConnectOpenReadOnly("qemu:///system");
-    return *ret ? 0 : -ECONNREFUSED;
+    r = libvirt_open(*ret_lv, "qemu:///system", true, ret, NULL);
+    return r == -EIO ? -ECONNREFUSED : r;
 }
 
 static const char *state_name(int state) {

@@ -22,6 +22,7 @@ int libvirt_load(const struct libvirt **ret) {
         if (r < 0)
             return r;
         libvirt.virSetErrorFunc(NULL, quiet);
+        (void)libvirt.virEventRegisterDefaultImpl();
         libvirt_loaded = true;
     }
     *ret = &libvirt;

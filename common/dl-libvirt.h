@@ -50,9 +50,11 @@
     X(virEventAddHandle)                                                                                     \
     X(virEventRegisterDefaultImpl)                                                                           \
     X(virEventRunDefaultImpl)                                                                                \
+    X(virFreeError)                                                                                          \
     X(virGetLastErrorCode)                                                                                   \
     X(virGetLastErrorMessage)                                                                                \
     X(virResetLastError)                                                                                     \
+    X(virSaveLastError)                                                                                      \
     X(virSetErrorFunc)
 
 struct libvirt {
@@ -72,8 +74,8 @@ struct libvirt_qemu {
 
 /*
  * Opens the library at the first call. *ret is valid for the life of the process and owned by nobody.
- * libvirt's habit of printing errors to stderr is switched off. Single-threaded, as all of the engine.
- * Errors: -ENOPKG when the library is not installed, -ELIBBAD when it lacks a symbol.
+ * libvirt's habit of printing errors to stderr is switched off, its event loop is there (keepalive needs it) but only
+ * runs where it is called. Single-threaded, as all of the engine but libvirt-call.c. Errors: -ENOPKG when the library is not installed, -ELIBBAD when it lacks a symbol.
  */
 int libvirt_load(const struct libvirt **ret);
 int libvirt_qemu_load(const struct libvirt_qemu **ret);

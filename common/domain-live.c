@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "domain-live.h"
+#include "libvirt-call.h"
 
 const char *guest_live_to_string(enum guest_live live) {
     static const char *const names[] = {
@@ -11,12 +12,11 @@ const char *guest_live_to_string(enum guest_live live) {
 }
 
 /* The "return" member of QEMU's answer, to be put, or NULL. */
-static struct json_object *ask_qemu(virDomainPtr dom, const char *command) {
-    const struct libvirt_qemu *lq;
+static struct json_object *ask_qemu(const struct domain_conn *c, virDomainPtr dom, const char *command) {
     _cleanup_free_ char *answer = NULL;
     struct json_object *value = NULL;
 
-    if (libvirt_qemu_load(&lq) < 0 || lq->virDomainQemuMonitorCommand(dom, command, &answer, 0) < 0)
+    if (libvirt_ask_qemu(c->lv, dom, command, &answer) < 0)
         return NULL;
     struct json_object *o = json_tokener_parse(answer);
     if (o && json_object_object_get_ex(o, "return", &value))
@@ -26,8 +26,8 @@ static struct json_object *ask_qemu(virDomainPtr dom, const char *command) {
 }
 
 /* QEMU's CPU objects have a boolean property for each feature (target/i386/cpu.c, x86_cpu_register_feature_bit_props). */
-static enum guest_live ask_property(virDomainPtr dom, const char *feature) {
-    struct json_object *cpus = ask_qemu(dom, "{\"execute\":\"query-cpus-fast\"}"), *path, *value = NULL;
+static enum guest_live ask_property(const struct domain_conn *c, virDomainPtr dom, const char *feature) {
+    struct json_object *cpus = ask_qemu(c, dom, "{\"execute\":\"query-cpus-fast\"}"), *path, *value = NULL;
     _cleanup_free_ char *command = NULL;
     enum guest_live live = LIVE_UNKNOWN;
 
@@ -36,7 +36,7 @@ static enum guest_live ask_property(virDomainPtr dom, const char *feature) {
         !strpbrk(json_object_get_string(path), "\"\\") &&
         asprintf(&command, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"%s\",\"property\":\"%s\"}}",
                  json_object_get_string(path), feature) > 0)
-        value = ask_qemu(dom, command);
+        value = ask_qemu(c, dom, command);
     if (value && json_object_is_type(value, json_type_boolean))
         live = json_object_get_boolean(value) ? LIVE_YES : LIVE_NO;
     json_object_put(value);
@@ -72,7 +72,7 @@ enum guest_live domain_live(const struct domain_conn *c, virDomainPtr dom, enum 
     _cleanup_free_ char *xml = c->lv->virDomainGetXMLDesc(dom, 0);
     enum guest_live live = xml ? from_definition(xml, extension) : LIVE_UNKNOWN;
     if (live == LIVE_UNKNOWN && !c->readonly)
-        live = ask_property(dom, extension_to_string(extension));
+        live = ask_property(c, dom, extension_to_string(extension));
     return live;
 }
 
@@ -83,16 +83,12 @@ static bool ends_with(const char *s, const char *end) {
 
 /* One look at the counters of all vCPUs; false: not told. */
 static bool read_counters(const struct domain_conn *c, virDomainPtr dom, bool *ret_inside, uint64_t *ret_entries) {
-    virDomainPtr doms[] = {dom, NULL};
     virDomainStatsRecordPtr *records = NULL;
     bool told = false, inside = false;
     uint64_t entries = 0;
 
-    if (c->lv->virDomainListGetStats(doms, VIR_DOMAIN_STATS_VCPU, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) != 1) {
-        if (records)
-            c->lv->virDomainStatsRecordListFree(records);
+    if (libvirt_stats(c->lv, dom, VIR_DOMAIN_STATS_VCPU, &records) < 0)
         return false;
-    }
     FOREACH_ARRAY(p, records[0]->params, (size_t)records[0]->nparams) {
         if (!startswith(p->field, "vcpu.") ||
             (p->type != VIR_TYPED_PARAM_ULLONG && p->type != VIR_TYPED_PARAM_BOOLEAN))

@@ -2,11 +2,11 @@
 #include "domain-caps.h"
 #include "domain-live.h"
 #include "guest-mark.h"
+#include "libvirt-call.h"
 
-/* libvirt's last error as ours, its message in *why. */
-static int libvirt_error(const struct domain_conn *c, const char *what, char **why) {
-    const char *message = c->lv->virGetLastErrorMessage();
-    switch (c->lv->virGetLastErrorCode()) {
+/* An error of libvirt's as ours, its message in *why. */
+static int translate(int code, const char *message, const char *what, char **why) {
+    switch (code) {
     case VIR_ERR_NO_DOMAIN:
         return refuse(why, -ENOENT, "there is no such guest any more");
     case VIR_ERR_ACCESS_DENIED:
@@ -19,16 +19,26 @@ static int libvirt_error(const struct domain_conn *c, const char *what, char **w
     return refuse(why, -EIO, "%s: %s", what, message);
 }
 
+static int libvirt_error(const struct domain_conn *c, const char *what, char **why) {
+    return translate(c->lv->virGetLastErrorCode(), c->lv->virGetLastErrorMessage(), what, why);
+}
+
 int domain_connect(const char *uri, bool readonly, struct domain_conn *ret, char **why) {
     struct domain_conn c = {.readonly = readonly};
+    virErrorPtr error = NULL;
     int r = libvirt_load(&c.lv);
     if (r < 0)
         return refuse(why, r, "libvirt's client library cannot be loaded: install the package libvirt0");
     if (!uri)
         uri = "qemu:///system";
-    c.conn = readonly ? c.lv->virConnectOpenReadOnly(uri) : c.lv->virConnectOpen(uri);
-    if (!c.conn) {
-        r = libvirt_error(&c, "libvirt", why);
+    r = libvirt_open(c.lv, uri, readonly, &c.conn, &error);
+    if (r == -ETIMEDOUT)
+        return refuse(why, r, "its daemon takes the call but has not answered for %i s: restart it (running guests are not touched)",
+                      LIBVIRT_PATIENCE_SEC);
+    if (r < 0) {
+        r = error ? translate(error->code, error->message, "libvirt", why) : refuse(why, r, "libvirt: %s", strerror(-r));
+        if (error)
+            c.lv->virFreeError(error);
         return r == -EIO ? -ECONNREFUSED : r;
     }
     *ret = c;

@@ -151,6 +151,45 @@ EOS
     assert_success
 }
 
+@test "with libvirt: neither a daemon nor a QEMU that hangs holds anybody up" {
+    cat >script <<'EOS'
+set -eux
+root=$HOME/root
+mkdir -p "$root/proc" "$root/etc/nestd"
+printf 'processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 23\nflags\t\t: fpu svm npt\n\n' >"$root/proc/cpuinfo"
+printf '[Guests]\nExpose=a\n' >"$root/etc/nestd/nestd.conf"
+printf "<domain type='qemu'><name>a</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><cpu mode='maximum'/></domain>" >"$HOME/a.xml"
+virsh -q define "$HOME/a.xml"
+virsh -q start a
+qemu=$(cat "$XDG_RUNTIME_DIR/libvirt/qemu/run/a.pid")
+live() { timeout 60 "$N" guest show a --extension=svm --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["live"])'; }
+[ "$(live)" = yes ]
+kill -STOP "$qemu"
+[ "$(live)" = unknown ]
+kill -CONT "$qemu"
+"$KEEP" "$root" >"$HOME/kept" &
+keep=$!
+for _ in $(seq 300); do grep -q 'Guest a is exposed' "$HOME/kept" && break; sleep 0.1; done
+grep 'Guest a is exposed' "$HOME/kept"
+libvirtd=$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")
+kill -STOP "$libvirtd"
+trap 'kill -CONT "$libvirtd"' EXIT
+r=0; timeout 120 "$N" guest show a --extension=svm 2>"$HOME/said" || r=$?
+[ $r = 1 ]
+[ "$(wc -l <"$HOME/said")" = 1 ]
+grep 'nestctl: libvirt: its daemon takes the call but has not answered for 45 s: restart it' "$HOME/said"
+# nestd's worker was connected: the pings stay unanswered, and it cannot come back
+(sleep 90; kill -9 $keep) 2>/dev/null &
+r=0; wait $keep || r=$?
+[ $r = 1 ]
+grep '^libvirt: its daemon takes the call' "$HOME/kept"
+kill -CONT "$libvirtd"
+[ "$(live)" = yes ]
+EOS
+    N=$nestctl KEEP=$O/tests/guests/keep run "$here/with-libvirtd" bash script
+    assert_success
+}
+
 @test "audit: who is exposed, who chose it, and exit 7" {
     cat >script <<'EOS'
 set -eux
