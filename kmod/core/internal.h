@@ -63,6 +63,7 @@ struct nv_root {
 	u64 *top; /* page, or NULL */
 	u64 *pae; /* shadow: the four PDPTEs for a guest outside IA-32e mode; a page below 4 GiB */
 	u64 key; /* EPTP12, or the shadowed CR3; meaningless when !live */
+	u64 mode; /* shadow: the bits of CR0, CR4 and EFER that its entries were made for */
 	enum nv_out out;
 	bool live; /* may have entries */
 	bool ad; /* EPTP02 with A/D, as EPTP12 has */
@@ -110,6 +111,7 @@ int nv_fault_shadow(struct nv_vcpu *v, u64 gva, u32 err, u32 *guest_err, u64 *gp
 u64 nv_shadow_cr3(struct nv_root *r, bool lma); /* for the CPU */
 void nv_prebuild(struct nv_vcpu *v);
 void nv_shadow_invlpg(struct nv_vcpu *v, u64 gva); /* ept=0 */
+void nv_shadow_enter(struct nv_vcpu *v); /* VM entry or exit has loaded the level's control registers */
 
 /* ---- event.c ---- */
 struct nv_exc {

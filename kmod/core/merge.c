@@ -381,6 +381,7 @@ int nv_enter_l2(struct nv_vcpu *v, bool launch)
 		nv_put(&v->vmcs02, F_PREEMPT_TIMER, V(PREEMPT_TIMER));
 	v->in_l2 = true;
 	mach_vmcs_load(v, &v->vmcs02);
+	nv_shadow_enter(v);
 	bad = V(ENTRY_LOAD_COUNT) ? nv_load_msrs(v, V(ENTRY_LOAD_ADDR), (u32)V(ENTRY_LOAD_COUNT)) : 0;
 	if (bad) {
 		v->in_l2 = false;
@@ -417,4 +418,5 @@ void nv_resume_l2(struct nv_vcpu *v, bool run_pending, u64 deadline_l1)
 	}
 	v->in_l2 = true;
 	mach_vmcs_load(v, &v->vmcs02);
+	nv_shadow_enter(v);
 }

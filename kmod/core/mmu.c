@@ -344,6 +344,28 @@ int nv_fault_ept02(struct nv_vcpu *v, u64 gpa, u64 hwqual, u32 *reason, u64 *qua
 
 /* ---- shadow paging ---- */
 
+static u64 shadow_mode(struct nv_vcpu *v)
+{
+	return (nv_read_cr0(v) & (C0_WP | C0_PG)) | (nv_read_cr4(v) & (C4_PSE | C4_PAE | C4_SMEP | C4_SMAP)) |
+	       (nv_guest_efer(v) & (EF_NX | EF_LMA));
+}
+
+/* With a VPID a level's entries outlive its VM exit, but not another CR0.WP: no CPU keeps that in its TLB. */
+void nv_shadow_enter(struct nv_vcpu *v)
+{
+	struct nv_root *r = &v->mmu->shadow[v->in_l2];
+	u64 mode;
+
+	if (nv_params.ept)
+		return;
+	mode = shadow_mode(v);
+	if (r->mode == mode)
+		return;
+	nv_root_drop(v, r);
+	nv_request_flush(v, v->in_l2 ? NV_FL_VPID02 : NV_FL_VPID01);
+	r->mode = mode;
+}
+
 int nv_fault_shadow(struct nv_vcpu *v, u64 gva, u32 err, u32 *guest_err, u64 *gpa)
 {
 	u32 access = (err & PF_W ? NV_W : err & PF_I ? NV_X : NV_R) | (err & PF_U ? NV_U : 0);
@@ -360,12 +382,19 @@ int nv_fault_shadow(struct nv_vcpu *v, u64 gva, u32 err, u32 *guest_err, u64 *gp
 	*gpa = w.pa;
 	perm = w.perm;
 	if (access & NV_W) {
-		/* CR0.WP = 0 lets the supervisor write: the CPU runs with WP = 1, so the entry becomes the supervisor's. */
-		if (!(perm & NV_W))
+		/*
+		 * CR0.WP = 0 lets the supervisor write: the CPU runs with WP = 1, so the entry becomes the supervisor's, who under
+		 * SMEP may not run what is the user's.
+		 */
+		if (!(perm & NV_W)) {
+			if (s.smep && (perm & NV_U))
+				perm &= (u8)~NV_X;
 			perm = (u8)((perm | NV_W) & ~NV_U);
+		}
 	} else if (!w.dirty) {
 		perm &= (u8)~NV_W;
 	}
+	v->mmu->shadow[v->in_l2].mode = shadow_mode(v);
 	r = nv_map(v, &v->mmu->shadow[v->in_l2], gva, w.pa, perm, w.shift, access & NV_W);
 	if (r == -EAGAIN)
 		return 0;

@@ -355,6 +355,7 @@ void nv_load_l1_state(struct nv_vcpu *v)
 		if (r->key != V(HOST_CR3) || !cpu2_12(v, CPU2_VPID))
 			nv_root_drop(v, r);
 		n->cr3[NV_L1] = r->key = V(HOST_CR3);
+		nv_shadow_enter(v);
 	}
 	if (!cpu2_12(v, CPU2_VPID))
 		nv_request_flush(v, NV_FL_VPID01 | NV_FL_VPID02);

@@ -63,13 +63,25 @@ void mach_vmcs_clear(struct nv_vcpu *v, struct nv_vmcs *m)
 	m->launched = false;
 }
 
+#define SECRET 0x5ec2e7a9d4000000ull
+static u64 host_state(int f)
+{
+	switch (nv_enc_width(nv_fields[f].enc)) {
+	case NV_W16:
+		return (u64)f * 8;
+	case NV_W32:
+		return 0x10;
+	default:
+		return SECRET | (u64)f;
+	}
+}
+
 void mach_host_state(struct nv_vcpu *v, struct nv_vmcs *m)
 {
 	(void)v;
-	nv_put(m, F_HOST_CR0, 0x80050033);
-	nv_put(m, F_HOST_RIP, 0xffffffff81000000);
-	nv_put(m, F_HOST_CS_SEL, 0x10);
-	nv_put(m, F_HOST_TR_SEL, 0x40);
+	for (int f = 0; f < NV_NFIELDS; f++)
+		if (nv_fields[f].group == NV_G_HOST)
+			nv_put(m, (enum nv_field)f, host_state(f));
 }
 
 void mock_hw(enum nv_field f, u64 val)
@@ -107,7 +119,10 @@ void mach_invvpid(u64 type, u16 vpid, u64 gva)
 
 static bool fails(long *in)
 {
-	return *in && --*in == 0;
+	if (!*in || --*in)
+		return false;
+	M.failures++;
+	return true;
 }
 
 /* ---- L1's memory ---- */
@@ -159,7 +174,7 @@ int mach_cmpxchg_guest(struct nv_vm *vm, u64 gpa, u64 old, u64 new_, u32 size)
 	if (cur != old)
 		return 1;
 	memcpy(M.ram + gpa, &new_, size);
-	if ((old ^ new_) & ~(EPT_A | EPT_D)) /* flags of EPT12 change no translation */
+	if ((old ^ new_) & ~(EPT_A | EPT_D | PT_A | PT_D)) /* flags change no translation */
 		wrote(gpa);
 	return 0;
 }
@@ -192,6 +207,15 @@ u64 mock_hpa(u64 l1_gpa)
 	return HPA_BASE + l1_gpa;
 }
 
+/* All of this 2 MiB is there, and to be treated alike. */
+static bool whole(u64 number)
+{
+	for (u64 i = number * 512; i < (number + 1) * 512; i++)
+		if (M.gone[i] || M.rom[i])
+			return false;
+	return true;
+}
+
 int mach_get_backing(struct nv_vm *vm, u64 gpa, bool write, struct nv_backing *ret)
 {
 	(void)vm;
@@ -200,10 +224,10 @@ int mach_get_backing(struct nv_vm *vm, u64 gpa, bool write, struct nv_backing *r
 		return gpa < MOCK_RAM ? -EFAULT : -ENXIO;
 	if (fails(&M.fail_backing_in))
 		return -EFAULT;
+	ret->shift = M.large && whole(gpa >> 21) ? 21 : 12;
 	if (write && M.rom[gpa / 4096])
 		return -EROFS;
 	ret->hpa = mock_hpa(gpa & ~4095ull);
-	ret->shift = 12;
 	ret->writable = !M.rom[gpa / 4096];
 	return 0;
 }
@@ -242,6 +266,9 @@ void mach_mmu_unlock(struct nv_vm *vm)
 
 /* ---- allocation ---- */
 
+#define MAX_TABLES 8192
+static void *tables[MAX_TABLES]; /* M.pages of them */
+
 void *mach_alloc_page(struct nv_vm *vm)
 {
 	void *p;
@@ -253,7 +280,8 @@ void *mach_alloc_page(struct nv_vm *vm)
 	p = aligned_alloc(4096, 4096);
 	MOCK_CHECK(p);
 	memset(p, 0, 4096);
-	M.pages++;
+	MOCK_CHECK(M.pages < MAX_TABLES);
+	tables[M.pages++] = p;
 	return p;
 }
 
@@ -265,8 +293,13 @@ void *mach_alloc_low_page(struct nv_vm *vm)
 
 void mach_free_page(struct nv_vm *vm, void *va)
 {
+	long i = 0;
+
 	(void)vm;
-	M.pages--;
+	while (i < M.pages && tables[i] != va)
+		i++;
+	MOCK_CHECK(i < M.pages); /* freed twice, or never taken */
+	tables[i] = tables[--M.pages];
 	free(va);
 }
 
@@ -288,14 +321,33 @@ void mach_free(void *p)
 	free(p);
 }
 
+/* Set in the physical address of what mach_alloc_page() gave. */
+#define TABLE (1ull << 51)
+#define VMCS_HPA 0x2ec300000000ull
+
 u64 mach_pa(const void *va)
 {
-	return (u64)(uintptr_t)va;
+	return (u64)(uintptr_t)va | TABLE;
 }
 
 void *mach_va(u64 hpa)
 {
-	return (void *)(uintptr_t)hpa;
+	return (void *)(uintptr_t)(hpa & ~TABLE);
+}
+
+#ifdef __clang__
+__attribute__((no_sanitize("coverage")))
+#endif
+bool mock_is_secret(u64 val)
+{
+	if (val >> 24 == SECRET >> 24 || val - HPA_BASE < MOCK_RAM || val - VMCS_HPA < 0x3000)
+		return true;
+	if (val >> 47 != TABLE >> 47)
+		return false;
+	for (long i = 0; i < M.pages; i++)
+		if ((mach_pa(tables[i]) ^ val) >> 12 == 0)
+			return true;
+	return false;
 }
 
 /* ---- CPU ---- */
@@ -405,9 +457,9 @@ void mock_reset(void)
 	M.v.vmcs01.region = &hw[0];
 	M.v.vmcs02.region = &hw[1];
 	M.v.shadow.region = &hw[2];
-	M.v.vmcs01.hpa = 0x700000000ull;
-	M.v.vmcs02.hpa = 0x700001000ull;
-	M.v.shadow.hpa = 0x700002000ull;
+	M.v.vmcs01.hpa = VMCS_HPA;
+	M.v.vmcs02.hpa = VMCS_HPA + 0x1000;
+	M.v.shadow.hpa = VMCS_HPA + 0x2000;
 }
 
 /* Identity paging for L1: 2 MiB pages over RAM, at G_PT. */
@@ -474,7 +526,8 @@ static void entry_rules(void)
 	MOCK_CHECK(current_ == v->cur && (v->cur == &v->vmcs01 || v->cur == &v->vmcs02));
 	MOCK_CHECK(v->in_l2 == (v->cur == &v->vmcs02));
 	/* Host state is L0's at every entry, whatever L1 wrote. */
-	MOCK_CHECK(mock_hw_get(F_HOST_RIP) == 0xffffffff81000000);
+	for (int f = 0; f < NV_NFIELDS; f++)
+		MOCK_CHECK(nv_fields[f].group != NV_G_HOST || mock_hw_get((enum nv_field)f) == host_state(f));
 	MOCK_CHECK(mock_hw_get(F_PIN_CTL) & PIN_EXT_INT);
 	MOCK_CHECK(mock_hw_get(F_PIN_CTL) & PIN_NMI);
 	MOCK_CHECK(mock_hw_get(F_EXIT_CTL) & EXIT_HOST64);
@@ -513,6 +566,9 @@ int mock_enter(void)
 	M.in_commit = false;
 	entry_rules();
 	M.v.cur->launched = true;
+	/* Without a VPID the entry flushes linear translations (29.4.3.1). */
+	for (int i = 0; i < MOCK_TLB && !(mock_hw_get(F_CPU2_CTL) & CPU2_VPID); i++)
+		M.tlb[i].used &= M.tlb[i].eptp != 0;
 	if (M.v.in_l2)
 		M.entry02 = M.entry02 ? M.entry02 : ++M.serial;
 	else

@@ -11,14 +11,15 @@
 #define MOCK_MMIO 0xfee00000ull
 #define MOCK_TLB 64
 #define EPTP_ADDR 0x000ffffffffff000ull
-/* Host memory behind L1's page: far from gpa, so that one is not taken for the other. */
-#define HPA_BASE 0x800000000ull
+/* Host memory behind L1's page: far from gpa, so that one is not taken for the other, and aligned for large pages. */
+#define HPA_BASE 0x2ec2c0000000ull
 
 struct mock_tlb {
 	bool used;
 	u16 vpid;
-	u64 eptp, gpa, hpa;
-	u32 perm;
+	u64 eptp, gpa, hpa; /* without EPT: 0, linear address */
+	u32 perm; /* EPT_RWX; without EPT: PF_W PF_U PF_I */
+	u64 cr3; /* without EPT: what the guest had there */
 	u16 owner; /* VPID that L1 gave L2, 0: none */
 	u32 born; /* M.serial then */
 };
@@ -30,6 +31,7 @@ struct mock {
 	u8 pins[MOCK_RAM / 4096];
 	bool gone[MOCK_RAM / 4096]; /* taken away by the host */
 	bool rom[MOCK_RAM / 4096];
+	bool large; /* the host has 2 MiB pages where it can */
 	u64 msr[0x3000]; /* VMX capability MSRs by low bits */
 	u32 wrote[MOCK_RAM / 4096], serial; /* when L1's page was last written, by whom ever; a clock of events */
 	u32 entry02; /* when L2 was entered, 0: L1 runs */
@@ -37,6 +39,7 @@ struct mock {
 	bool locked, notifier_active;
 	long pages, allocs; /* live */
 	long fail_in, fail_map_in, fail_backing_in; /* the how many'th allocation, pin, look for memory fails; 0: none */
+	unsigned int failures; /* how many did */
 	struct mock_tlb tlb[MOCK_TLB];
 	unsigned int invepts, invvpids, kicks, barriers, loads, clears;
 	u64 guest_msr[8];
@@ -89,7 +92,14 @@ bool mock_resume(void);
 /* A memory access of L2 through TLB and EPT02, with EPT violations handled by the core. Address in host memory, or 0 when L1
  * got the exit. */
 u64 mock_l2_access(u64 gpa, u32 access);
+/* Without EPT: an access of the level that runs, error-code bits say which (PF_W, PF_U, PF_I). 0: the guest got a fault or an exit. */
+u64 mock_linear_access(u64 gva, u32 access);
 u64 mock_hpa(u64 l1_gpa);
+/*
+ * What no guest may ever see: values of L0's host-state fields, addresses of host memory, of tables and of VMCSs. The comparison
+ * is hidden from the fuzzers, which would learn the values from it.
+ */
+bool mock_is_secret(u64 val);
 void mock_invariants(void);
 
 #define MOCK_CHECK(x) \

@@ -381,6 +381,52 @@ static void shadow_paging(void **state)
 	assert_int_equal(mock_inv(XR_INVEPT, 2, 0, 0).error, XV_UD);
 }
 
+/* What an entry was made for besides the tables: CR0.WP and CR4.SMEP, across VM entries that keep it by VPID. */
+static void shadow_modes(void **state)
+{
+	(void)state;
+	good();
+	w(F_CPU_CTL, V12(&M.v, CPU_CTL) | CPU_SECONDARY);
+	w(F_CPU2_CTL, CPU2_VPID);
+	w(F_VPID, 1);
+	w(F_GUEST_CR0, 0x80000031);
+	w(F_GUEST_CR3, G_FREE);
+	mock_write(G_FREE, (G_FREE + 0x1000) | 0x67);
+	mock_write(G_FREE + 0x1000, (G_FREE + 0x2000) | 0x67);
+	mock_write(G_FREE + 0x2000, 0x80 | 0x65); /* the user's, read-only */
+	assert_true(mock_launch());
+	assert_int_equal(mock_linear_access(0x5000, PF_W), mock_hpa(0x5000));
+	assert_int_equal(*shadow_entry(1, 0x5000) & (PT_W | PT_U | PT_NX), PT_W);
+	/* The same with WP: the entry is gone, also from the TLB. */
+	mock_exit(XR_CPUID, 0);
+	w(F_GUEST_CR0, 0x80010031);
+	assert_true(mock_resume());
+	assert_int_equal(mock_linear_access(0x5000, PF_W), 0);
+	assert_int_equal(injected(), INFO_MAKE(EV_HW_EXC, XV_PF) | INFO_ERR);
+	/* Under SMEP the supervisor does not run it either, though it is the supervisor's in the shadow. */
+	mock_exit(XR_CPUID, 0);
+	w(F_GUEST_CR0, 0x80000031);
+	w(F_GUEST_CR4, C4_PAE | C4_VMXE | C4_SMEP);
+	assert_true(mock_resume());
+	assert_int_equal(mock_linear_access(0x5000, PF_W), mock_hpa(0x5000));
+	assert_int_equal(mock_linear_access(0x5000, PF_I), 0);
+	/* L1's own, after an exit that sets WP. */
+	mock_exit(XR_CPUID, 0);
+	M.v.regs[R_RDX] = G_FREE;
+	mock_hw(F_EXIT_INSN_LEN, 3);
+	mock_exit(XR_CR, 3 | R_RDX << 8);
+	assert_int_equal(mock_linear_access(0x6000, PF_W), mock_hpa(0x6000));
+	M.v.regs[R_RDX] = G_PT;
+	mock_exit(XR_CR, 3 | R_RDX << 8);
+	mock_write(G_PT + 0x2000, 0xe5);
+	assert_int_equal(mock_linear_access(0x6000, PF_W), mock_hpa(0x6000));
+	w(F_HOST_CR0, 0x80010031);
+	assert_true(mock_resume());
+	mock_exit(XR_CPUID, 0);
+	assert_int_equal(mock_linear_access(0x6000, PF_W), 0);
+	mock_write(G_PT + 0x2000, 0xe7);
+}
+
 static int setup_prebuilt(void **state)
 {
 	(void)state;
@@ -405,6 +451,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(violations), T(misconfigurations), T(no_stale_translation), T(memory_goes_away), T(guest_paging), T(racing_guest),
 		cmocka_unit_test_setup_teardown(shadow_paging, setup_shadow, teardown),
+		cmocka_unit_test_setup_teardown(shadow_modes, setup_shadow, teardown),
 		cmocka_unit_test_setup_teardown(prebuilt, setup_prebuilt, teardown),
 	};
 

@@ -36,15 +36,17 @@ static void access_memory(void)
 	mock_l2_access(gpa & 0xffffffffffffull, 1u << byte() % 3);
 }
 
+static struct nv_nested_state state;
+static bool have_state; /* of this run */
+
 static int run(void)
 {
-	static struct nv_nested_state state;
-	static bool have_state;
 	u64 a;
 	int f;
 
 	if (!M.entered) {
-		/* It waits in HLT, or for user space: an event, and another try. */
+		/* It waits in HLT, or for user space: an event, and another try; not for ever. */
+		(void)byte();
 		nv_queue_nmi(&M.v);
 		return mock_enter();
 	}
@@ -95,7 +97,9 @@ static int run(void)
 		access_memory();
 		return 0;
 	case 13:
-		if (byte() & 1)
+		if (byte() < 64)
+			nested_fail();
+		else if (byte() & 1)
 			nv_queue_interrupt(&M.v, byte());
 		else
 			nv_queue_nmi(&M.v);
@@ -132,13 +136,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nv_params.vpid = !(how & 2);
 	nv_params.nested_ept = !(how & 4);
 	nv_params.apicv = !(how & 8);
+	M.large = how & 16;
 	MOCK_CHECK(mock_start() == NV_RESUME);
 	nested_start();
+	have_state = false;
 	mock_vmxon();
 	mock_good_vmcs12();
-	while (nested_more() && r >= 0 && M.v.ux.type != NV_UX_SHUTDOWN && M.v.ux.type != NV_UX_FAIL_ENTRY) {
+	while (nested_more() && M.v.ux.type != NV_UX_SHUTDOWN && M.v.ux.type != NV_UX_FAIL_ENTRY) {
 		r = run();
 		nested_check();
+		if (r < 0) {
+			/* KVM_RUN failed: user space tries again. */
+			r = mock_enter();
+			nested_check();
+		}
 		if (r == NV_USER && M.v.ux.type != NV_UX_SHUTDOWN && M.v.ux.type != NV_UX_FAIL_ENTRY) {
 			for (int i = 0; i < 8; i++)
 				M.v.ux.io.data[i] = byte();

@@ -52,6 +52,8 @@ static void host_changes_page(void)
 	nv_vm_unpin(&M.vm);
 }
 
+static u64 touched; /* by L2, last */
+
 static void step(void)
 {
 	u8 op = byte() % 12, b;
@@ -70,6 +72,7 @@ static void step(void)
 		if (nested_settle()) {
 			u64 gpa = byte() & 1 ? (u64)(byte() & 3) << 21 | (u64)byte() << 12 : G_FREE + ((u64)byte() << 12);
 
+			touched = gpa;
 			mock_l2_access(gpa, 1u << byte() % 3);
 		}
 		break;
@@ -94,14 +97,16 @@ static void step(void)
 		break;
 	case 9:
 		leave_l2();
-		if (nested_settle() && nv_params.vpid)
-			nested_invvpid(byte() & 3, 1 + (byte() & 3), 0);
+		if (nested_settle() && nv_params.vpid) {
+			b = byte();
+			nested_invvpid(b & 3, b & 12 ? V12(&M.v, VPID) : 1 + (b >> 4 & 3), b & 0x40 ? G_FREE + ((u64)byte() << 12) : touched);
+		}
 		break;
 	case 10:
 		host_changes_page();
 		break;
 	default:
-		M.fail_in = 1 + byte() % 8;
+		nested_fail();
 	}
 }
 
@@ -114,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mock_reset();
 	nv_params.vpid = !(how & 1);
 	nv_params.shadow_vmcs = !(how & 2);
+	M.large = how & 8;
 	M.fail_in = how & 4 ? byte() : 0;
 	if (mock_start() != NV_RESUME) {
 		MOCK_CHECK(!M.fail_in && how & 4);
@@ -122,17 +128,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	M.fail_in = 0;
 	nested_start();
+	touched = 0;
 	mock_vmxon();
 	mock_good_vmcs12();
 	nested_invept(2, 0);
 	while (nested_more()) {
 		step();
 		nested_check();
-		M.fail_in = M.ret == -ENOMEM ? 0 : M.fail_in;
 		if (!nested_settle() && M.ret == NV_USER)
 			break;
 	}
-	M.fail_in = 0;
 	mock_stop();
 	return 0;
 }

@@ -25,7 +25,7 @@ u64 word(void)
 
 	for (int i = 0; i < 8; i++)
 		v |= (u64)byte() << 8 * i;
-	return v;
+	return mock_is_secret(v) ? 0 : v; /* nobody can know them */
 }
 
 u64 address(void)
@@ -71,13 +71,22 @@ static struct {
 		u32 at;
 	} one[NINV];
 	unsigned int next;
-	u32 vpid_all, vpid_one; /* INVVPID: of every VPID; of: */
-	u16 vpid;
+	u32 vpid_all, vpid_one, vpid_page; /* INVVPID: of every VPID; of: */
+	u16 vpid, page_vpid; /* and of: */
+	u64 page;
 } inv;
 
 void nested_start(void)
 {
 	memset(&inv, 0, sizeof(inv));
+}
+
+void nested_fail(void)
+{
+	long *const what[] = { &M.fail_in, &M.fail_in, &M.fail_map_in, &M.fail_backing_in };
+	u8 b = byte();
+
+	*what[b & 3] = 1 + (b >> 2 & 7);
 }
 
 struct mock_result nested_invept(u64 type, u64 eptp)
@@ -104,9 +113,15 @@ struct mock_result nested_invvpid(u64 type, u64 d0, u64 d1)
 		return r;
 	if (type == 2)
 		inv.vpid_all = M.serial;
-	if (type == 1) {
+	/* Type 3 keeps global translations: the mock's TLB has none. */
+	if (type == 1 || type == 3) {
 		inv.vpid = (u16)d0;
 		inv.vpid_one = M.serial;
+	}
+	if (type == 0) {
+		inv.page_vpid = (u16)d0;
+		inv.page = d1 & ~4095ull;
+		inv.vpid_page = M.serial;
 	}
 	return r;
 }
@@ -234,6 +249,7 @@ static void judge_tlb(void)
 		MOCK_CHECK(t->owner == owner);
 		MOCK_CHECK(t->born > inv.vpid_all);
 		MOCK_CHECK(!vpid || inv.vpid != owner || t->born > inv.vpid_one);
+		MOCK_CHECK(!vpid || inv.page_vpid != owner || inv.page != t->gpa || t->born > inv.vpid_page);
 		MOCK_CHECK(vpid || t->born > M.entry02);
 	}
 }
@@ -253,16 +269,55 @@ static void check_return(void)
 		MOCK_CHECK(M.v.ux.type <= NV_UX_DEBUG);
 		break;
 	case -ENOMEM:
-		MOCK_CHECK(!M.fail_in); /* one did fail */
+		MOCK_CHECK(M.failures); /* one did fail */
 		break;
 	default:
-		MOCK_CHECK(M.ret == -EFAULT && gone);
+		MOCK_CHECK(M.ret == -EFAULT && (gone || M.failures));
 	}
+}
+
+/* ---- what L1 and L2 see ---- */
+
+/* What of the guest-state area the guest can read. CR3 is L0's where it shadows the tables, and the link is no guest's. */
+static void check_guest_state(struct nv_vmcs *m)
+{
+	for (int f = 0; f < NV_NFIELDS; f++) {
+		bool guest = nv_fields[f].group == NV_G_HOT || nv_fields[f].group == NV_G_SEG || f == F_CR0_SHADOW || f == F_CR4_SHADOW;
+
+		if (guest && f != F_VMCS_LINK && !(f == F_GUEST_CR3 && !nv_params.ept))
+			MOCK_CHECK(!mock_is_secret(((u64 *)m->region)[f]));
+	}
+}
+
+/* Nothing of the host: in registers, vmcs12, the shadow VMCS (read by L1 without an exit), nor in memory written since the last look. */
+static void check_secrets(void)
+{
+	static u32 looked;
+
+	if (M.serial < looked)
+		looked = 0; /* a new machine */
+	for (int i = 0; i < 16; i++)
+		MOCK_CHECK(!mock_is_secret(M.v.regs[i]));
+	for (int i = 0; i < 8; i++)
+		MOCK_CHECK(!mock_is_secret(M.guest_msr[i]) && !mock_is_secret(M.dr[i]));
+	MOCK_CHECK(!mock_is_secret(M.v.cr2));
+	for (int f = 0; f < NV_NFIELDS; f++) {
+		MOCK_CHECK(!mock_is_secret(M.v.n->val12[f]));
+		MOCK_CHECK(!mock_is_secret(((u64 *)M.v.shadow.region)[f]));
+	}
+	check_guest_state(&M.v.vmcs01);
+	check_guest_state(&M.v.vmcs02);
+	for (u64 p = 0; p < MOCK_RAM / 4096; p++)
+		for (u64 a = p * 4096; (M.wrote[p] > looked || M.pins[p]) && a < (p + 1) * 4096; a += 8)
+			MOCK_CHECK(!mock_is_secret(mock_read(a)));
+	looked = M.serial;
 }
 
 void nested_check(void)
 {
 	check_return();
+	check_secrets();
+	M.failures = 0;
 	mock_invariants();
 	for (int k = 0; k < NV_NEPT02; k++) {
 		struct nv_root *r = &M.v.mmu->ept02[k];

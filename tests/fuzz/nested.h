@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the fuzzers of kmod/core share: the input as a stream of choices, and an oracle that knows which translations L2 may
- * have. The oracle walks EPT12 by code of its own. It judges a translation only when no table on the way was written since L1's
+ * have, and that nothing of the host shows. The oracle walks EPT12 by code of its own. It judges a translation only when no table on the way was written since L1's
  * last INVEPT for that EPTP: before, an old one may stand.
  */
 #pragma once
@@ -21,6 +21,7 @@ u64 address(void); /* one that means something, or any */
 u64 value(void);
 
 void nested_start(void); /* after mock_start() */
+void nested_fail(void); /* an allocation, a pin or a look for host memory fails soon */
 struct mock_result nested_invept(u64 type, u64 eptp);
 struct mock_result nested_invvpid(u64 type, u64 d0, u64 d1);
 /* After each step: return values, tables, TLB, and the mock's own rules. */
