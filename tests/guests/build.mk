@@ -9,8 +9,11 @@ $(O)/tests/guests/define: $(call objects,tests/guests/define.c) $(LIBNESTD)
 $(O)/tests/guests/keep: $(call objects,tests/guests/keep.c daemon/guest-watch.c daemon/guest-view.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS) $(shell pkg-config --libs libsystemd))
 
-# guest.bats runs it.
-check-bats: $(O)/tests/guests/keep
+$(O)/tests/guests/faults: $(call objects,tests/guests/faults.c) $(LIBNESTD)
+	$(call link,$(COMMON_LIBS))
+
+# guest.bats runs them.
+check-bats: $(O)/tests/guests/keep $(O)/tests/guests/faults
 check-guests: $(guests_programs)
 	$(Q)tests/guests/run-corpus $(O)
 .PHONY: check-guests

@@ -151,6 +151,12 @@ EOS
     assert_success
 }
 
+@test "with libvirt: a change that is refused, not kept or overtaken leaves the definition as it was" {
+    run "$here/with-libvirtd" "$O/tests/guests/faults"
+    assert_success
+    assert_output '8 of 8 as expected'
+}
+
 @test "with libvirt: neither a daemon nor a QEMU that hangs holds anybody up" {
     cat >script <<'EOS'
 set -eux
