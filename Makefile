@@ -27,13 +27,15 @@ ifeq ($(SAN),)
 HARDEN   += -D_FORTIFY_SOURCE=2
 else
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# libvirt's. ASan looks for what it intercepts when the program starts, and calls NULL if it is opened only later.
+SANLIBS  := -Wl,--no-as-needed -l:libtirpc.so.3 -Wl,--as-needed
 endif
 # := would run pkg-config before `make deps` could install it.
 pkgs      = libsystemd json-c libkmod libcap smartcols inih
 PKGFLAGS  = $(eval PKGFLAGS := $$(shell pkg-config --cflags $(pkgs) libvirt libxml-2.0))$(PKGFLAGS)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -iquote . -iquote common -include common/config.h -DNESTD_VERSION='"$(VERSION)"' \
              $(WARN) $(HARDEN) $(SANFLAGS) $(PKGFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(SANLIBS) $(LDFLAGS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
