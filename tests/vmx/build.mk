@@ -2,7 +2,7 @@
 # nestvmx on the emulated Intel host.
 core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko $(O)/witness/witness.ko
 # check-kmod needs no emulated host, but what these targets build must not be built twice at a time.
-CHECKS_VM += check-kmod check-core-host check-entry
+CHECKS_VM += check-kmod check-core-host check-entry check-qemu
 
 check-kmod: $(O)/kmod/nestvmx.ko
 	$(Q)tests/vmx/check-kmod $(O)/kmod $(KDIR)
@@ -13,6 +13,12 @@ check-entry: $(core_host) $(O)/bare.elf
 	$(Q)O=$(O) tests/vmx/check-entry
 bench-core: $(core_host)
 	$(Q)O=$(O) tests/vmx/bench-core
+# Unmodified QEMU on nestvmx. check-qemu-linux, with a Linux that runs an L2, is not part of check: it takes a minute or more.
+check-qemu: $(O)/kmod/nestvmx.ko
+	$(Q)O=$(O) tests/vmx/check-qemu
+check-qemu-linux: $(O)/kmod/nestvmx.ko
+	$(Q)O=$(O) tests/vmx/check-qemu --linux
+.PHONY: check-qemu check-qemu-linux
 # Not part of check: it downloads several hundred MB for each suite the first time.
 check-kernels:
 	$(Q)O=$(O) tests/vmx/check-kernels
