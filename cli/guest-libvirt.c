@@ -43,9 +43,10 @@ void guest_tell_change(const struct options *options, const struct guest_wish *w
     json_object_object_get_ex(result, "notes", &notes);
     for (size_t i = 0; notes && i < json_object_array_length(notes); i++)
         say(options, "%s: %s", name, json_object_get_string(json_object_array_get_idx(notes, i)));
-    if (!member_bool(result, "done"))
+    /* What a profile changes is shown also when it is done. */
+    if (!member_bool(result, "done") || (wish->profile && !options->quiet))
         fputs(member_string(result, "diff"), stdout);
-    else if (member_bool(result, "needs_restart"))
+    if (member_bool(result, "done") && member_bool(result, "needs_restart"))
         tell_restart(options, name, wish);
 }
 

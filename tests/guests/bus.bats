@@ -285,6 +285,8 @@ user_nestctl() {
     assert_output --partial 'nestctl: chosen: '
     run -0 user_nestctl expose chosen --profile=kvm
     by_nestd=$output
+    # a profile shows what it changed
+    assert_line --regexp "^\\+ +<feature policy='require' name='svm'/>"
     definition chosen | grep -q "<feature policy='require' name='svm'/>"
     assert_equal "$(value Profile)" 's "kvm"'
     run -0 user_nestctl hide chosen --json

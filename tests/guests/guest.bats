@@ -255,9 +255,12 @@ define lab-1 "<cpu mode='host-model'/>"
 define other ""
 "$KEEP" "$root" >"$HOME/kept" &
 keep=$!
+# it holds bats's pipe, so a test that fails would wait for it
+trap 'kill $keep' EXIT
 eventually says lab-1 require
 eventually says other disable
-grep -q '^Guest lab-1 is exposed' "$HOME/kept"
+# said when libvirt has been asked whether it kept it
+eventually grep -q '^Guest lab-1 is exposed' "$HOME/kept"
 # another tool redefines it, without svm and without our mark
 define lab-1 "<uuid>$(virsh domuuid lab-1)</uuid><cpu mode='host-model'><feature policy='disable' name='svm'/></cpu>"
 eventually says lab-1 require
@@ -285,6 +288,7 @@ for _ in 1 2 3 4 5 6 7 8; do
 done
 grep -q 'lab-4: somebody changes it back again and again' "$HOME/kept"
 kill $keep
+trap - EXIT
 wait $keep
 EOS
     N=$nestctl KEEP=$O/tests/guests/keep run "$here/with-libvirtd" bash script
