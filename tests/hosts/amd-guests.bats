@@ -179,9 +179,13 @@ race() {
         # KVM on AMD offers no evmcs, and stimer it does
         virsh dumpxml --inactive profiled | grep -q "<stimer state"
         ! virsh dumpxml --inactive profiled | grep -q evmcs
-        echo 3 >/proc/sys/vm/drop_caches
-        echo 1 >/proc/sys/vm/compact_memory
-        echo 192 >/proc/sys/vm/nr_hugepages
+        for ((i = 0; i < 20; i++)); do
+            echo 3 >/proc/sys/vm/drop_caches
+            echo 1 >/proc/sys/vm/compact_memory
+            echo 192 >/proc/sys/vm/nr_hugepages
+            [ "$(cat /proc/sys/vm/nr_hugepages)" != 192 ] || break
+            sleep 0.5
+        done
         [ "$(cat /proc/sys/vm/nr_hugepages)" = 192 ]'
     run boot profiled
     assert_output --partial 'CPU flags: svm'
