@@ -19,6 +19,14 @@ check-guests: $(guests_programs)
 .PHONY: check-guests
 CHECKS += check-guests
 
+# nestd with guests and what changes them, under ASan and UBSan; the suites as a whole find nothing more and are much waiting.
+CHECKS += check-guests-san
+check-guests-san:
+	$(Q)+$(MAKE) --no-print-directory -j$(shell nproc) O=$(O)/san SAN=1 $(O)/san/nestd $(O)/san/tests/guests/faults
+	$(Q)O=$(O)/san BATS_LIB_PATH=/usr/lib/bats bats --tap -f 'expose, hide, undo|told by signals|changed meanwhile' tests/guests/bus.bats
+	$(Q)tests/guests/with-libvirtd $(O)/san/tests/guests/faults && echo "ok 1 - faults, with sanitizers"
+.PHONY: check-guests-san
+
 $(O)/tests/guests/bench-define: $(call objects,tests/guests/bench-define.c) $(LIBNESTD)
 	$(call link,$(COMMON_LIBS))
 bench-guests: all $(O)/tests/bench-run $(O)/tests/guests/bench-define
