@@ -221,8 +221,10 @@ static void on_planned(int r, struct json_object *result, const char *why, void 
     struct guest_call *c = userdata;
     const char *verb = guest_action_to_string(c->order.wish.action);
     const char *name = strempty(view_string(view_object(view_object(result, "guest"), "facts"), "name"));
-    _cleanup_free_ char *change = text_format("%s guest %s", verb, name);
-    const char *details[] = { "verb", verb, "guest", name, "uuid", c->uuid, "change", change, NULL };
+    const char *profile = c->order.wish.profile;
+    _cleanup_free_ char *change = text_format("%s guest %s%s%s", verb, name, profile ? " for " : "", strempty(profile));
+    /* A profile may cost the host something (locked memory), so it is for polkit to know. */
+    const char *details[] = { "verb", verb, "guest", name, "uuid", c->uuid, "profile", profile, "change", change, NULL };
 
     if (r < 0) {
         fail_call(c, r, result, why);

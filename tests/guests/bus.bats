@@ -265,7 +265,11 @@ signal() {
     assert_equal "$(definition chosen)" "$before"
     run grep CheckAuthorization "$dir/polkit"
     assert_line --index 0 --regexp "\"org.nestd1.expose-guest\".*\"verb\": \"expose\", \"guest\": \"chosen\", \"uuid\": \"$UUID\".* 0 \"\"$"
-    assert_line --index 1 --regexp "\"org.nestd1.undo\".*\"uuid\": \"$UUID\", \"change\": \"undo guest chosen\".* 1 \"\"$"
+    assert_line --index 1 --regexp "\"org.nestd1.undo\".*\"uuid\": \"$UUID\".*, \"change\": \"undo guest chosen\".* 1 \"\"$"
+    as_nobody busctl --system call org.nestd1 "$GUEST" org.nestd1.Guest Expose 'a{sv}' 1 profile s xen+locked
+    run -0 grep '"profile": "xen+locked", "change": "expose guest chosen for xen+locked"' "$dir/polkit"
+    definition chosen | grep -q '<locked/>'
+    as_nobody busctl --system call org.nestd1 "$GUEST" org.nestd1.Guest Undo
 }
 
 # user_nestctl ARGUMENTS...: as a user whom libvirt does not know
