@@ -58,6 +58,15 @@
 #define nvx_flush_before_user() do { } while (0)
 #endif
 
+/* An interrupt handler ran on this CPU since the last flush of L1D. The kernel notes it for KVM alone. */
+#if IS_ENABLED(CONFIG_KVM_INTEL)
+#define nvx_interrupted() kvm_get_cpu_l1tf_flush_l1d()
+#define nvx_forget_interrupts() kvm_clear_cpu_l1tf_flush_l1d()
+#else
+#define nvx_interrupted() true
+#define nvx_forget_interrupts() do { } while (0)
+#endif
+
 static inline bool nvx_has_fred(void)
 {
 #ifdef X86_FEATURE_FRED /* 6.9 */
@@ -76,6 +85,7 @@ static inline bool nvx_has_fred(void)
  */
 #if NVX_ALONE
 #define nvx_l1tf_off() cpu_mitigations_off()
+#define nvx_l1tf_always() true
 #define nvx_ibpb() do {							\
 		if (boot_cpu_has(X86_FEATURE_IBPB) && !cpu_mitigations_off()) \
 			native_wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB); \
@@ -90,6 +100,7 @@ static inline void nvx_write_cr4(unsigned long val)
 #define nvx_cr4_clear(mask) nvx_write_cr4(__read_cr4() & ~(mask))
 #else
 #define nvx_l1tf_off() (l1tf_mitigation == L1TF_MITIGATION_OFF)
+#define nvx_l1tf_always() (l1tf_mitigation >= L1TF_MITIGATION_FULL)
 #define nvx_ibpb() indirect_branch_prediction_barrier()
 #define nvx_read_cr4() cr4_read_shadow()
 #define nvx_cr4_set(mask) cr4_set_bits_irqsoff(mask)

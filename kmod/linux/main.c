@@ -327,10 +327,16 @@ static int __init nestvmx_init(void)
 
 	if (r)
 		return r;
+	r = nvx_l1tf_init();
+	if (r) {
+		nvx_vmx_exit();
+		return r;
+	}
 	nvx_stats_init();
 	r = misc_register(&device);
 	if (r) {
 		nvx_stats_exit();
+		nvx_l1tf_exit();
 		nvx_vmx_exit();
 	}
 	return r;
@@ -340,6 +346,7 @@ static void __exit nestvmx_exit(void)
 {
 	misc_deregister(&device);
 	nvx_stats_exit();
+	nvx_l1tf_exit();
 	nvx_vmx_exit();
 	/* Each VM gave back what it took: anything else is a leak, said aloud. */
 	if (atomic_long_read(&nvx_pages) || atomic_long_read(&nvx_pinned))

@@ -7,6 +7,7 @@
 #define NESTVMX_H
 
 #include <linux/cpumask.h>
+#include <linux/jump_label.h>
 #include <linux/kvm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -78,6 +79,7 @@ struct nvx_vcpu {
 	bool loaded;		/* guest MSRs are in the CPU */
 	bool io_pending;	/* the VMM owes an answer: nv_complete_io() */
 	bool dr_used, xcr0_set;
+	bool flush_l1d;		/* before the next entry, if the kernel asks for it (l1tf.c) */
 	u64 host_fs_base, host_kernel_gs, host_msr[NVX_NMSRS], host_xcr0;
 	u64 kernel_gs, msr[NVX_NMSRS];
 	u64 xcr0, dr[4], dr6;
@@ -137,6 +139,12 @@ void nvx_vcpu_put(struct nvx_vcpu *x);
 /* entry.S */
 int nvx_enter(struct nv_vcpu *v, bool launched, u64 *host_rsp);
 extern const u8 nvx_vmexit[];
+
+/* l1tf.c */
+int nvx_l1tf_init(void);	/* after nv_global_init() */
+void nvx_l1tf_exit(void);
+void nvx_l1d_flush(struct nvx_vcpu *x);
+DECLARE_STATIC_KEY_FALSE(nvx_l1d_flush_key); /* the kernel asks for it */
 
 /* fpu.c */
 int nvx_fpu_alloc(struct nvx_vcpu *x);

@@ -111,6 +111,7 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 		x->cpu = cpu;
 	}
 	nvx_vmcs_load(x, x->v.cur);
+	x->flush_l1d = true;
 	if (__this_cpu_read(last_vcpu) != x) {
 		__this_cpu_write(last_vcpu, x);
 		nvx_ibpb();
@@ -183,11 +184,6 @@ noinstr void nvx_spec_ctrl_host(void)
 	barrier_nospec();
 }
 
-static bool must_flush_l1d(void)
-{
-	return boot_cpu_has_bug(X86_BUG_L1TF) && !nvx_l1tf_off() && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
-}
-
 static void load_debug_registers(struct nvx_vcpu *x)
 {
 	set_debugreg(x->dr[0], 0);
@@ -237,8 +233,8 @@ static bool enter_guest(struct nvx_vcpu *x)
 		load_debug_registers(x);
 	if (static_cpu_has(X86_FEATURE_OSPKE))
 		pkru = rdpkru();
-	if (unlikely(must_flush_l1d()))
-		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	if (static_branch_unlikely(&nvx_l1d_flush_key))
+		nvx_l1d_flush(x);
 	if (x->v.cr2 != native_read_cr2())
 		native_write_cr2(x->v.cr2);
 

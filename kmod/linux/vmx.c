@@ -153,6 +153,8 @@ void mach_vmcs_load(struct nv_vcpu *v, struct nv_vmcs *m)
 	preempt_disable();
 	v->cur = m;
 	nvx_vmcs_load(to_nvx(v), m);
+	if (m == &v->vmcs02)
+		to_nvx(v)->flush_l1d = true;
 	preempt_enable();
 }
 
