@@ -483,3 +483,21 @@ EOF
     assert_equal "$(guests)" "$before"
     assert_equal "$(property NestedEnabled)" true
 }
+
+@test "disable --guests --when-idle: guests and host wait together, and change together" {
+    guest $A original
+    with_nestd
+    "$O/tests/fake-host" use "$host" yes
+    run through_nestd disable --guests --when-idle --quiet
+    assert_success
+    assert_equal "$(property Pending)" true
+    assert_equal "$(guests)" "$A original"
+    "$O/tests/fake-host" use "$host" no
+    : <"$host/dev/kvm"
+    retry property_is Pending false
+    assert_equal "$(property NestedEnabled)" false
+    assert_equal "$(guests)" "$A hide vmx"
+    run through_nestd undo --quiet
+    assert_success
+    assert_equal "$(guests)" "$A original"
+}

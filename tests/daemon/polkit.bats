@@ -149,3 +149,19 @@ unchanged() {
     assert_failure
     assert_output --partial 'Cannot own org.nestd1 on the system bus: Permission denied'
 }
+
+@test "daemon: polkit is asked for the guests, too, where they are changed with the host" {
+    mkdir -p "$host/fake/guests"
+    echo "6a7c9d2e-0000-4000-8000-00000000000a original" >"$host/fake/guests/6a7c9d2e-0000-4000-8000-00000000000a"
+    start_polkit yes
+    as_nobody busctl --system call "${HOST[@]}" Disable 'a{sv}' 1 guests b true
+    wait_job 1 'done'
+    grep -F 'hide vmx' "$host/fake/guests/6a7c9d2e-0000-4000-8000-00000000000a"
+    run grep CheckAuthorization "$dir/polkit"
+    assert_line --index 0 --partial '"org.nestd1.reload-module"'
+    assert_line --index 1 --partial '"org.nestd1.expose-guest"'
+    # what undoes both is one thing
+    as_nobody busctl --system call "${HOST[@]}" Undo 'a{sv}' 0
+    wait_job 2 'done'
+    assert_equal "$(grep -c CheckAuthorization "$dir/polkit")" 3
+}
