@@ -24,8 +24,18 @@ while [ $i -lt "$loads" ]; do
 done
 echo "loads $i"
 
-# Beside another owner: EBUSY, its name in the log. kvm_intel owns VMX while a VM of it exists.
+# Memory and all else that has a limit runs out. What the kernel says then of memory has a call trace, so it goes from the log.
 insmod /nestvmx.ko
+mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir /sys/fs/cgroup/vm
+read -r level _ </proc/sys/kernel/printk
+dmesg -n 1 # hundreds of them, over a serial line
+/limits /sys/fs/cgroup/vm
+dmesg -n "$level"
+dmesg -c | grep -E 'WARNING:|BUG:|Oops|general protection|nestvmx: leaked' | sed 's/^/dmesg /'
+
+# Beside another owner: EBUSY, its name in the log. kvm_intel owns VMX while a VM of it exists.
 /sbin/modprobe kvm_intel enable_apicv=0
 /l1run /dev/kvm /payload.bin 19 1 >/dev/null &
 kvm=$!
