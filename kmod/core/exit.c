@@ -106,7 +106,11 @@ int nv_handle_common(struct nv_vcpu *v, u32 reason)
 		return handle_cpuid(v);
 	case XR_HLT:
 		nv_skip_insn(v);
-		v->hlt = true;
+		/* L1's timer counts on and may end L2's halt (26.5.1): the CPU halts in L2, user space would wait for an event. */
+		if (v->in_l2 && v->n->own_timer && (nv_caps.hw[CAP_MISC] & MISC_ACT_HLT))
+			nv_put(v->cur, F_GUEST_ACTIVITY, ACT_HLT);
+		else
+			v->hlt = true;
 		return NV_RESUME;
 	case XR_CR:
 		return nv_handle_cr(v);

@@ -653,13 +653,38 @@ static void optional_state(void **state)
 	assert_int_equal(V12(&M.v, EXIT_QUAL), EQ_PDPTE);
 }
 
+/* L2 halts where L1 lets it: L1's timer may end that, so the CPU halts; without a timer user space waits for an event. */
+static void halt_under_the_timer(void **state)
+{
+	(void)state;
+	good();
+	w(F_CPU_CTL, V12(&M.v, CPU_CTL) & ~CPU_HLT);
+	w(F_PIN_CTL, 0x16 | PIN_PREEMPT);
+	w(F_PREEMPT_TIMER, 5000);
+	assert_true(mock_launch());
+	mock_hw(F_EXIT_INSN_LEN, 1);
+	assert_int_equal(mock_exit(XR_HLT, 0), NV_RESUME);
+	assert_int_equal(mock_hw_get(F_GUEST_ACTIVITY), ACT_HLT);
+	assert_int_equal(mock_hw_get(F_GUEST_RIP), 0x2001);
+	mock_exit(XR_PREEMPT, 0);
+	reflected(XR_PREEMPT);
+	assert_int_equal(r12(F_GUEST_ACTIVITY), ACT_HLT);
+	w(F_GUEST_ACTIVITY, 0);
+	w(F_PIN_CTL, 0x16);
+	assert_true(mock_resume());
+	mock_hw(F_EXIT_INSN_LEN, 1);
+	assert_int_equal(mock_exit(XR_HLT, 0), NV_USER);
+	assert_int_equal(M.v.ux.type, NV_UX_HLT);
+	assert_true(M.v.in_l2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(vmx_faults_in_order), T(pointers), T(every_field), T(launch_state), T(state_goes_both_ways), T(controls_decide),
 		T(cr_and_msr_exits), T(exceptions_by_bitmap), T(interrupts_for_l1), T(injection_comes_first),
 		T(double_and_triple_faults), T(msr_lists), T(hardware_refuses), T(shadow_vmcs_for_l2), T(posted_interrupts), T(tsc),
-		T(optional_state),
+		T(optional_state), T(halt_under_the_timer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
