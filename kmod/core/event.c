@@ -145,9 +145,10 @@ bool nv_irq_ready(struct nv_vcpu *v)
 	return !(ev->inj_info & INFO_VALID) && !ev->exc.pending && interrupts_open(v);
 }
 
+/* RFLAGS.IF does not hold back an interrupt that is L1's exit; a VMM gives none while the flag it is told is clear. */
 bool nv_if_flag(struct nv_vcpu *v)
 {
-	return nv_get(v->cur, F_GUEST_RFLAGS) & FL_IF;
+	return irq_exits(v) || (nv_get(v->cur, F_GUEST_RFLAGS) & FL_IF);
 }
 
 /* ---- posted interrupts (30.6), by software: L0 gives its notification vectors to nobody ---- */

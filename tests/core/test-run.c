@@ -335,6 +335,7 @@ static void interrupts_for_l1(void **state)
 	mock_exit(XR_EXT_INT, 0);
 	assert_true(M.v.in_l2);
 	assert_false(injected() & INFO_VALID);
+	assert_false(nv_if_flag(&M.v));
 	assert_true(mock_hw_get(F_CPU_CTL) & CPU_INTR_WINDOW);
 	mock_hw(F_GUEST_RFLAGS, FL_IF | 2);
 	mock_exit(XR_INTR_WINDOW, 0);
@@ -347,6 +348,9 @@ static void interrupts_for_l1(void **state)
 	w(F_EXIT_CTL, V12(&M.v, EXIT_CTL) | EXIT_ACK);
 	assert_true(mock_resume());
 	assert_true(nv_irq_ready(&M.v));
+	mock_hw(F_GUEST_RFLAGS, 2);
+	mock_exit(XR_EXT_INT, 0);
+	assert_true(nv_if_flag(&M.v));
 	nv_queue_interrupt(&M.v, 0x41);
 	mock_exit(XR_EXT_INT, 0);
 	reflected(XR_EXT_INT);
