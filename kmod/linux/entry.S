@@ -13,11 +13,6 @@
 #endif
 
 /* What the running kernel's mitigations ask for at VM entry and exit; the names have changed. */
-#ifdef X86_FEATURE_CLEAR_CPU_BUF_VM
-#define NVX_FEATURE_VERW X86_FEATURE_CLEAR_CPU_BUF_VM
-#else
-#define NVX_FEATURE_VERW X86_FEATURE_CLEAR_CPU_BUF
-#endif
 #if defined(X86_FEATURE_CLEAR_BHB_VMEXIT)
 #define NVX_FEATURE_BHB X86_FEATURE_CLEAR_BHB_VMEXIT
 #elif defined(X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT)
@@ -65,7 +60,12 @@ SYM_FUNC_START(nvx_enter)
 	mov	R(15)(%rax), %r15
 	mov	R(0)(%rax), %rax
 	/* VERW clobbers ZF only: CF still says which instruction */
-	ALTERNATIVE "jmp .Lno_verw", "", NVX_FEATURE_VERW
+#ifdef X86_FEATURE_CLEAR_CPU_BUF_VM
+	/* At first for VMRUN only: VMX went by the other. Of late this one is set whenever the other is. */
+	ALTERNATIVE_2 "jmp .Lno_verw", "", X86_FEATURE_CLEAR_CPU_BUF, "", X86_FEATURE_CLEAR_CPU_BUF_VM
+#else
+	ALTERNATIVE "jmp .Lno_verw", "", X86_FEATURE_CLEAR_CPU_BUF
+#endif
 	verw	.Lverw_selector(%rip)
 .Lno_verw:
 	jnc	.Lvmlaunch

@@ -4,13 +4,12 @@
  * conditional mode (the default) when the vCPU comes from elsewhere than the exit handlers, when an interrupt came since, and
  * when L2 comes after L1: as KVM's vmentry_l1d_flush=cond (the kernel's admin-guide/hw-vuln/l1tf.rst).
  */
+#include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/hardirq.h>
 #include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/string.h>
 #include <asm/barrier.h>
-#include <asm/bugs.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 
