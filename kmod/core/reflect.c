@@ -194,7 +194,7 @@ bool nv_l1_wants(struct nv_vcpu *v, u32 reason)
 _Static_assert(F_GUEST_EFER < 64 && F_GUEST_CS_BASE < 64, "SAVED_WORD0");
 
 /* direct: nothing waits to be written to vmcs02, so all of it can be read from the CPU without asking what is known already. */
-static inline __attribute__((always_inline)) void save_l2_state(struct nv_vcpu *v, bool direct)
+static nv_inline void save_l2_state(struct nv_vcpu *v, bool direct)
 {
 	struct nv_vmcs *m = &v->vmcs02;
 	u64 *val = v->n->val12, hw, efer, theirs;

@@ -28,6 +28,7 @@ typedef int64_t s64;
 #define nv_fallthrough __attribute__((__fallthrough__))
 /* Rare work with locals of its own, kept out of a short caller: its stack frame would be paid for on every exit. */
 #define nv_noinline __attribute__((__noinline__))
+#define nv_inline inline __attribute__((__always_inline__))
 #define NV_BIT(n) (1ULL << (n))
 #define NV_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define NV_PAGE_SIZE 4096ULL

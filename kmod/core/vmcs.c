@@ -42,7 +42,7 @@ static const u16 nv_enc[NV_NFIELDS] = {
 #undef NV_F
 };
 
-static inline __attribute__((always_inline)) void flush_word(struct nv_vmcs *m, unsigned int w)
+static nv_inline void flush_word(struct nv_vmcs *m, unsigned int w)
 {
 	u64 d = m->dirty[w];
 

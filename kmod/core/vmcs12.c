@@ -127,7 +127,7 @@ static void fill_shadow(struct nv_vcpu *v)
  */
 #define LEFT_ALONE(name_, group_) \
 	(((NV_G_##group_) & (NV_G_CTL | NV_G_CRMASK | NV_G_EVENT)) && (F_##name_) != F_ENTRY_INTR_INFO)
-static inline __attribute__((always_inline)) bool update_shadow(struct nv_vcpu *v, bool controls)
+static nv_inline bool update_shadow(struct nv_vcpu *v, bool controls)
 {
 	u64 *sh = v->shadow.val;
 	const u64 *val = v->n->val12;

@@ -3,6 +3,7 @@
 #ifndef NESTVMX_COMPAT_H
 #define NESTVMX_COMPAT_H
 
+#include <linux/cpu.h>
 #include <linux/kvm.h>
 #include <asm/pgtable_types.h>
 /* From 6.16 on; sparse does not know __has_include. */
