@@ -312,9 +312,7 @@ int nv_l2_vmread_vmwrite(struct nv_vcpu *v, u32 reason)
 		if (r)
 			return r < 0 ? r : NV_RESUME;
 		if ((enc >> 10 & 3) == 1 && !(nv_caps.l1[CAP_MISC] & MISC_VMWRITE_ALL)) {
-			at = V(VMCS_LINK) + offsetof(struct nv_vmcs12, val) + 8 * F_INSN_ERROR;
-			old[0] = VE_READ_ONLY;
-			(void)mach_write_guest(v->vm, at, old, 8);
+			V(INSN_ERROR) = VE_READ_ONLY;
 			return done(v, FL_ZF);
 		}
 		if (mach_read_guest(v->vm, at, old, 8))
@@ -330,9 +328,8 @@ int nv_l2_vmread_vmwrite(struct nv_vcpu *v, u32 reason)
 	return vmsucceed(v);
 
 no_field:
-	/* VMfailValid is recorded in the VMCS the instruction worked on (31.2): the shadow. */
-	val = VE_FIELD;
-	(void)mach_write_guest(v->vm, V(VMCS_LINK) + offsetof(struct nv_vmcs12, val) + 8 * F_INSN_ERROR, &val, 8);
+	/* VMfailValid is recorded in the current VMCS (31.2), L1's: the shadow is only the one the instruction works on. */
+	V(INSN_ERROR) = VE_FIELD;
 	return done(v, FL_ZF);
 }
 

@@ -540,11 +540,11 @@ static void shadow_vmcs_for_l2(void **state)
 	M.v.regs[R_RDX] = 0x33;
 	mock_exit(XR_VMWRITE, 0);
 	assert_int_equal(mock_read(G_SHADOW + offsetof(struct nv_vmcs12, val) + 8 * F_TSC_OFFSET), 0x3300000000);
-	/* No such field: VMfail, recorded in the shadow VMCS. */
+	/* No such field: VMfail, recorded in the current VMCS. */
 	M.v.regs[R_RCX] = 0x7ffe;
 	mock_exit(XR_VMREAD, 0);
 	assert_true(mock_hw_get(F_GUEST_RFLAGS) & FL_ZF);
-	assert_int_equal(mock_read(G_SHADOW + offsetof(struct nv_vmcs12, val) + 8 * F_INSN_ERROR), VE_FIELD);
+	assert_int_equal(V12(&M.v, INSN_ERROR), VE_FIELD);
 	/* CPL 3: #GP. */
 	M.v.regs[R_RCX] = ENC_HOST_RSP;
 	mock_hw(F_GUEST_SS_AR, 0xc0f3);
