@@ -8,7 +8,7 @@
 
 /* --- KVM_RUN and its exits --- */
 
-static void copy_io(struct nvx_vcpu *x)
+static void copy_port(struct nvx_vcpu *x)
 {
 	struct kvm_run *run = x->run;
 	struct nv_ux *ux = &x->v.ux;
@@ -49,7 +49,7 @@ static void copy_exit(struct nvx_vcpu *x)
 	run->exit_reason = ux->type < ARRAY_SIZE(exit_reasons) ? exit_reasons[ux->type] : KVM_EXIT_UNKNOWN;
 	switch (ux->type) {
 	case NV_UX_IO:
-		copy_io(x);
+		copy_port(x);
 		break;
 	case NV_UX_MMIO:
 		copy_mmio(x);
