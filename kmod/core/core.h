@@ -32,7 +32,7 @@ struct nv_params {
 	bool vpid;
 	bool apicv;
 	bool unrestricted; /* needs ept; without it L1 and L2 must be in protected mode with paging */
-	bool prebuilt_ept; /* EPT01 built ahead when the vCPU first runs */
+	bool prebuilt_ept; /* EPT01 built ahead when the vCPU first runs, EPT02 by leaf tables of EPT12 */
 };
 extern struct nv_params nv_params;
 

@@ -307,11 +307,54 @@ void nv_ept02_drop(struct nv_vcpu *v, u64 eptp12, bool all)
 	}
 }
 
+static bool has_leaf_table(struct nv_vcpu *v, struct nv_root *r, u64 addr)
+{
+	const u64 *table = r->top;
+	bool has = true;
+	int level;
+
+	mach_mmu_lock(v->vm);
+	for (level = 4; has && level > 1; level--) {
+		u64 e = table[addr >> level_shift(level) & (ENTRIES - 1)];
+
+		has = is_present(r, e) && !is_leaf(e, level);
+		if (has)
+			table = mach_va(e & ADDR_MASK);
+	}
+	mach_mmu_unlock(v->vm);
+	return has;
+}
+
+/*
+ * What EPT12's leaf table at gpa says of the other pages, without waiting for their violations: once after each INVEPT, so it
+ * pays where L1 seldom changes EPT12. A CPU may cache what has not been used yet as well, if it is present and, where L1 has
+ * accessed flags, accessed (29.3.5, 29.4.2). What fails comes on demand.
+ */
+static void prebuild_ept02(struct nv_vcpu *v, const struct nv_space *s, u64 gpa)
+{
+	const struct nv_walk_cache *at = s->cache;
+	u64 first = gpa & ~(NV_BIT(21) - 1), addr, e;
+	struct nv_walk w;
+
+	for (addr = first; addr < first + NV_BIT(21) && at->valid; addr += NV_PAGE_SIZE) {
+		u64 entry = at->table + (addr >> 12 & (ENTRIES - 1)) * sizeof(e);
+
+		if (addr == (gpa & NV_PAGE_MASK) || mach_read_guest(v->vm, entry, &e, sizeof(e)) || !(e & EPT_RWX) ||
+		    (s->ad && !(e & EPT_A)))
+			continue;
+		if (nv_walk(v, s, addr, e & EPT_R ? NV_R : NV_X, &w) != NV_WALK_OK || w.shift != 12)
+			continue;
+		if (nv_map(v, v->mmu->cur02, addr, w.pa, w.dirty ? w.perm : w.perm & (u8)~NV_W, 12, false) == -ENOMEM)
+			return;
+	}
+}
+
 int nv_fault_ept02(struct nv_vcpu *v, u64 gpa, u64 hwqual, u32 *reason, u64 *qual, u64 *l1_gpa)
 {
 	u32 access = hwqual & EPTQ_ACCESS;
 	struct nv_space s;
 	struct nv_walk w;
+	bool ahead;
 	u8 perm;
 	int r;
 
@@ -336,7 +379,10 @@ int nv_fault_ept02(struct nv_vcpu *v, u64 gpa, u64 hwqual, u32 *reason, u64 *qua
 	/* Until D is set in EPT12 a write must come here. */
 	if (!w.dirty)
 		perm &= (u8)~NV_W;
+	ahead = nv_params.prebuilt_ept && w.shift == 12 && !has_leaf_table(v, v->mmu->cur02, gpa);
 	r = nv_map(v, v->mmu->cur02, gpa, w.pa, perm, w.shift, access & NV_W);
+	if (!r && ahead)
+		prebuild_ept02(v, &s, gpa);
 	if (r == -EAGAIN)
 		return 0;
 	return r == -EROFS ? -ENXIO : r;

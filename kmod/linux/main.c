@@ -30,7 +30,7 @@ PARAMETER(shadow_vmcs, "VMCS shadowing is used for L1, and offered to it");
 PARAMETER(vpid, "VPIDs are used and offered");
 PARAMETER(apicv, "APIC virtualization is offered");
 PARAMETER(unrestricted, "unrestricted guests (needs ept)");
-PARAMETER(prebuilt_ept, "EPT01 is built ahead, not on demand");
+PARAMETER(prebuilt_ept, "EPT01 and EPT02 are built ahead, not page by page on demand");
 
 static void vm_put(struct nvx_vm *vm)
 {

@@ -446,6 +446,53 @@ static void prebuilt(void **state)
 		assert_int_equal(t[i] & 0x000ffffffffff000ull, mock_hpa(i * 4096));
 }
 
+/* EPT02 from the first violation in a leaf table of EPT12 on: what may be cached is there, and nothing else. */
+static void prebuilt_ept02(void **state)
+{
+	u64 exits, fills;
+
+	(void)state;
+	for (int ad = 0; ad < 2; ad++) {
+		l2();
+		mock_exit(XR_CPUID, 0);
+		w(F_EPTP, V12(&M.v, EPTP) | (ad ? EPTP_AD : 0));
+		for (u64 i = 0; i < 8; i++)
+			mock_ept_map(G_FREE + i * 0x1000, G_FREE + i * 0x1000, 0x337); /* accessed and dirty */
+		mock_ept_map(G_FREE + 0x1000, G_FREE, 0);
+		mock_ept_map(G_FREE + 0x2000, G_FREE, 0x331);
+		mock_ept_map(G_FREE + 0x3000, G_FREE + 0x3000, 0x137); /* clean */
+		mock_ept_map(G_FREE + 0x4000, G_FREE + 0x4000, 0x37); /* not accessed */
+		mock_ept_map(G_FREE + 0x5000, G_FREE + 0x5000, 0x334);
+		mock_ept_map(G_FREE + 0x6000, G_FREE + 0x6000, 0x332); /* misconfigured */
+		assert_int_equal(mock_inv(XR_INVEPT, 2, 0, 0).what, OK_);
+		assert_true(mock_resume());
+		exits = M.v.stats.l0_exits;
+		assert_int_equal(mock_l2_access(G_FREE, NV_W), mock_hpa(G_FREE));
+		assert_int_equal(M.v.stats.l0_exits, exits + 1);
+		assert_int_equal(mock_l2_access(G_FREE + 0x7000, NV_W), mock_hpa(G_FREE + 0x7000));
+		assert_int_equal(mock_l2_access(G_FREE + 0x2000, NV_R), mock_hpa(G_FREE));
+		assert_int_equal(mock_l2_access(G_FREE + 0x5000, NV_X), mock_hpa(G_FREE + 0x5000));
+		assert_int_equal(mock_l2_access(G_FREE + 0x3000, NV_R), mock_hpa(G_FREE + 0x3000));
+		assert_int_equal(M.v.stats.l0_exits, exits + 1);
+		/* With A/D flags the first write and the first use must be seen. */
+		assert_int_equal(mock_read(LEAF(G_FREE + 0x4000)) >> 8 & 3, 0);
+		fills = M.v.stats.shadow_fills;
+		assert_int_equal(mock_l2_access(G_FREE + 0x3000, NV_W), mock_hpa(G_FREE + 0x3000));
+		assert_int_equal(mock_l2_access(G_FREE + 0x4000, NV_R), mock_hpa(G_FREE + 0x4000));
+		assert_int_equal(M.v.stats.l0_exits, exits + 1 + (ad ? 2 : 0));
+		assert_int_equal(M.v.stats.shadow_fills, fills + (ad ? 2 : 0)); /* once a table is enough */
+		assert_int_equal(mock_read(LEAF(G_FREE + 0x3000)) >> 8 & 3, ad ? 3 : 1);
+		assert_int_equal(mock_read(LEAF(G_FREE + 0x4000)) >> 8 & 3, ad ? 1 : 0);
+		assert_int_equal(mock_l2_access(G_FREE + 0x1000, NV_R), 0);
+		reflected(XR_EPT_VIOLATION);
+		assert_true(mock_resume());
+		assert_int_equal(mock_l2_access(G_FREE + 0x6000, NV_R), 0);
+		reflected(XR_EPT_MISCONFIG);
+		mock_invariants();
+		mock_vmx(XR_VMXOFF, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +500,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shadow_paging, setup_shadow, teardown),
 		cmocka_unit_test_setup_teardown(shadow_modes, setup_shadow, teardown),
 		cmocka_unit_test_setup_teardown(prebuilt, setup_prebuilt, teardown),
+		cmocka_unit_test_setup_teardown(prebuilt_ept02, setup_prebuilt, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

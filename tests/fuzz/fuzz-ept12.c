@@ -119,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mock_reset();
 	nv_params.vpid = !(how & 1);
 	nv_params.shadow_vmcs = !(how & 2);
+	nv_params.prebuilt_ept = how >> 4 == 1; /* seldom: it is slow */
 	M.large = how & 8;
 	M.fail_in = how & 4 ? byte() : 0;
 	if (mock_start() != NV_RESUME) {
