@@ -132,10 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nested_input(data, size);
 	how = byte();
 	mock_reset();
-	nv_params.shadow_vmcs = !(how & 1);
-	nv_params.vpid = !(how & 2);
-	nv_params.nested_ept = !(how & 4);
-	nv_params.apicv = !(how & 8);
+	nested_params(how);
 	M.large = how & 16;
 	MOCK_CHECK(mock_start() == NV_RESUME);
 	nested_start();

@@ -76,6 +76,14 @@ static struct {
 	u64 page;
 } inv;
 
+void nested_params(u8 how)
+{
+	nv_params.shadow_vmcs = !(how & 1);
+	nv_params.vpid = !(how & 2);
+	nv_params.nested_ept = !(how & 4);
+	nv_params.apicv = !(how & 8);
+}
+
 void nested_start(void)
 {
 	memset(&inv, 0, sizeof(inv));

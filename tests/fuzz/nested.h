@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the fuzzers of kmod/core share: the input as a stream of choices, and an oracle that knows which translations L2 may
- * have, and that nothing of the host shows. The oracle walks EPT12 by code of its own. It judges a translation only when no table on the way was written since L1's
- * last INVEPT for that EPTP: before, an old one may stand.
+ * have, and that nothing of the host shows. The oracle walks EPT12 by code of its own. It judges a translation only when no
+ * table on the way was written since L1's last INVEPT for that EPTP: before, an old one may stand.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ u64 word(void);
 u64 address(void); /* one that means something, or any */
 u64 value(void);
 
+void nested_params(u8 how); /* bits 3:0: what the module is loaded without; after mock_reset() */
 void nested_start(void); /* after mock_start() */
 void nested_fail(void); /* an allocation, a pin or a look for host memory fails soon */
 struct mock_result nested_invept(u64 type, u64 eptp);
