@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "domain-live.h"
+#include "guest-profile.h"
 #include "libvirt-call.h"
 
 const char *guest_live_to_string(enum guest_live live) {
@@ -66,14 +67,25 @@ static enum guest_live from_definition(const char *xml, enum extension extension
     }
 }
 
-enum guest_live domain_live(const struct domain_conn *c, virDomainPtr dom, enum extension extension) {
+enum guest_live domain_live(const struct domain_conn *c, virDomainPtr dom, const char *xml, enum extension extension) {
     if (extension == EXTENSION_NONE)
         return LIVE_NO;
-    _cleanup_free_ char *xml = c->lv->virDomainGetXMLDesc(dom, 0);
     enum guest_live live = xml ? from_definition(xml, extension) : LIVE_UNKNOWN;
     if (live == LIVE_UNKNOWN && !c->readonly)
         live = ask_property(c, dom, extension_to_string(extension));
     return live;
+}
+
+/* A guest takes its mark along when it starts (virDomainObjSetDefTransient copies all of the definition). */
+bool domain_live_outdated(const char *xml, const struct guest_doc *definition) {
+    _cleanup_guest_mark_ struct guest_mark defined = {}, started = {};
+    _cleanup_guest_doc_ struct guest_doc live = {};
+
+    if (!xml || guest_doc_open(xml, strlen(xml), &live, NULL) < 0)
+        return false;
+    (void)guest_mark_read(definition, &defined); /* all zero if there is none: no profile */
+    (void)guest_mark_read(&live, &started);
+    return guest_profile_lacks(&live, &defined.wish) || guest_profile_lacks(definition, &started.wish);
 }
 
 static bool ends_with(const char *s, const char *end) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-caps.h"
 #include "domain-live.h"
-#include "guest-mark.h"
+#include "guest-profile.h"
 #include "libvirt-call.h"
 
 /* An error of libvirt's as ours, its message in *why. */
@@ -81,8 +81,9 @@ static int read_definition(const struct guest_doc *d, enum extension extension, 
     if (r == -ENOMEM)
         return r;
     info->marked = r >= 0;
-    info->wish = mark.wish.action;
-    info->profile = TAKE_PTR(mark.profile);
+    info->lacking = guest_profile_lacks(d, &mark.wish);
+    info->mark = mark;
+    mark = (struct guest_mark){};
     info->nest = guest_doc_nest(d, extension);
     info->mode = d->mode;
     if (d->model && !(info->model = strdup(d->model)))
@@ -108,18 +109,18 @@ int domain_read(const struct domain_conn *c, virDomainPtr dom, enum extension ex
         !(info.uuid = strdup(uuid)))
         return -ENOMEM;
     /* A transient guest has only the definition it runs with. */
-    _cleanup_free_ char *xml = get_xml(c, dom, info.persistent);
-    if (!xml)
+    if (!(info.definition = get_xml(c, dom, info.persistent)))
         return libvirt_error(c, "its definition cannot be read", why);
-    int r = guest_doc_open(xml, strlen(xml), &d, &info.refused);
+    int r = guest_doc_open(info.definition, strlen(info.definition), &d, &info.refused);
     if (r == -EINVAL || r == -EOPNOTSUPP)
         info.live = info.running ? LIVE_UNKNOWN : LIVE_NOT_RUNNING;
     else if (r < 0 || (r = read_definition(&d, extension, &info)) < 0)
         return r;
     else if (info.running) {
-        info.live = domain_live(c, dom, extension);
+        _cleanup_free_ char *live = c->lv->virDomainGetXMLDesc(dom, 0);
+        info.live = domain_live(c, dom, live, extension);
         domain_l2(c, dom, &info.l2, &info.l2_entries);
-        info.needs_restart = differs(info.nest, info.live);
+        info.needs_restart = differs(info.nest, info.live) || domain_live_outdated(live, &d);
     }
     if (!info.running)
         info.l2 = TRISTATE_NO;
@@ -133,8 +134,25 @@ void domain_info_done(struct domain_info *info) {
     free(info->uuid);
     free(info->refused);
     free(info->model);
-    free(info->profile);
+    free(info->definition);
+    guest_mark_done(&info->mark);
     *info = (struct domain_info){};
+}
+
+/* Is all there that was wished? */
+static bool kept_all(const struct guest_doc *d, const struct guest_wish *wish) {
+    _cleanup_guest_mark_ struct guest_mark mark = {};
+
+    switch (wish->action) {
+    case GUEST_EXPOSE:
+        return guest_doc_nest(d, wish->extension) == NEST_CONFIGURED && guest_mark_read(d, &mark) >= 0 &&
+               !guest_profile_lacks(d, &mark.wish);
+    case GUEST_HIDE:
+        return guest_doc_nest(d, wish->extension) == NEST_NO;
+    case GUEST_UNDO:
+        break;
+    }
+    return d->mark == XML_NONE;
 }
 
 /* What libvirt kept must say what was wished, and must lead back to where it was. */
@@ -146,10 +164,7 @@ static int verify(const char *kept, const struct guest_wish *wish, const char *b
     int r = guest_doc_open(kept, strlen(kept), &d, NULL);
     if (r < 0)
         return r == -ENOMEM ? r : refuse(why, -EIO, "libvirt's new definition cannot be understood");
-    bool ok = wish->action == GUEST_EXPOSE ? guest_doc_nest(&d, wish->extension) == NEST_CONFIGURED && d.mark != XML_NONE
-              : wish->action == GUEST_HIDE ? guest_doc_nest(&d, wish->extension) == NEST_NO
-                                           : d.mark == XML_NONE;
-    if (!ok)
+    if (!kept_all(&d, wish))
         return refuse(why, -EIO, "libvirt accepted the definition but did not keep what was changed");
     if ((r = guest_rewrite(kept, strlen(kept), &undo, &back, why)) < 0 ||
         (r = guest_rewrite(before, strlen(before), &undo, &original, why)) < 0)
@@ -202,6 +217,19 @@ static int rewrite(const struct domain_conn *c, const char *xml, const struct gu
     return guest_rewrite(xml, strlen(xml), &w, ret, why);
 }
 
+/* Has the running guest still to get what the change wants of it? */
+static bool needs_restart(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish,
+                          const struct domain_change *change) {
+    _cleanup_free_ char *xml = c->lv->virDomainGetXMLDesc(dom, 0);
+    _cleanup_guest_doc_ struct guest_doc d = {};
+    enum guest_live live = wish->action == GUEST_UNDO ? LIVE_UNKNOWN : domain_live(c, dom, xml, wish->extension);
+
+    if (live == LIVE_UNKNOWN)
+        return change->changed;
+    return (live == LIVE_YES) != (wish->action == GUEST_EXPOSE) ||
+           (guest_doc_open(change->after, strlen(change->after), &d, NULL) >= 0 && domain_live_outdated(xml, &d));
+}
+
 int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish, bool dry_run,
                    struct domain_change *ret, char **why) {
     _cleanup_domain_change_ struct domain_change change = {};
@@ -220,11 +248,7 @@ int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct g
     change.notes = TAKE_PTR(result.notes);
     if (result.changed && !dry_run && (r = commit(c, dom, wish, &change, &notes, why)) < 0)
         return r;
-    if (c->lv->virDomainIsActive(dom) > 0 && wish->action != GUEST_UNDO) {
-        enum guest_live live = domain_live(c, dom, wish->extension);
-        change.needs_restart = live == LIVE_UNKNOWN ? result.changed : (live == LIVE_YES) != (wish->action == GUEST_EXPOSE);
-    } else
-        change.needs_restart = c->lv->virDomainIsActive(dom) > 0 && result.changed;
+    change.needs_restart = c->lv->virDomainIsActive(dom) > 0 && needs_restart(c, dom, wish, &change);
     if (c->lv->virDomainHasManagedSaveImage(dom, 0) > 0)
         edit_note(&notes, "the guest was saved (virsh managedsave) and will resume with the CPU it was saved with; "
                           "'virsh managedsave-remove' makes it boot afresh");

@@ -4,7 +4,7 @@
 
 #include "dl-libvirt.h"
 #include "facts.h"
-#include "guest-rewrite.h"
+#include "guest-mark.h"
 
 struct domain_conn {
     const struct libvirt *lv;
@@ -34,12 +34,13 @@ struct domain_info {
     enum cpu_mode mode;
     char *model;
     bool marked; /* nestd was asked for it: */
-    enum guest_action wish;
-    char *profile;
+    struct guest_mark mark;
+    bool lacking; /* not all of its profile is there any more */
+    char *definition; /* as libvirt writes it */
     enum guest_live live;
     enum tristate l2;   /* a guest of the guest runs now */
     uint64_t l2_entries; /* since the guest started, where that is told */
-    bool needs_restart; /* running with another CPU than it is defined with */
+    bool needs_restart; /* running with another CPU or profile than it is defined with */
 };
 
 /* Reads one guest. EXTENSION is the host's. Errors, with *ret_why: -ENOENT it is gone, -EACCES, -EIO. */

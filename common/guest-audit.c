@@ -20,8 +20,8 @@ struct json_object *domain_info_to_json(const struct domain_info *info, enum ext
     add_string(o, "nest", known ? nest_to_string(info->nest) : NULL);
     add_string(o, "mode", known ? cpu_mode_to_string(info->mode) : NULL);
     add_string(o, "model", info->model);
-    add_string(o, "wish", info->marked ? guest_action_to_string(info->wish) : NULL);
-    add_string(o, "profile", info->profile);
+    add_string(o, "wish", info->marked ? guest_action_to_string(info->mark.wish.action) : NULL);
+    add_string(o, "profile", info->mark.wish.profile);
     add_string(o, "live", guest_live_to_string(info->live));
     add_string(o, "l2_active", tristate_to_string(info->l2));
     json_object_object_add(o, "l2_entries", json_object_new_int64((int64_t)info->l2_entries));
@@ -101,12 +101,22 @@ static char *migration(const struct domain_info *info, enum extension extension,
     return text_format("%s%s", verdict, passthrough ? "; between identical hosts only (host-passthrough)" : "");
 }
 
-static char *advice(const struct domain_info *info, enum tristate exposed, bool chosen, enum guest_policy policy) {
+/* Is there anything to do for nestd.conf? Not for a guest that lacks nothing but our mark. */
+static bool unfulfilled(const struct domain_info *info, enum tristate exposed, const struct guest_wish *w) {
+    return w->action == GUEST_EXPOSE && (exposed == TRISTATE_NO || (info->nest == NEST_CONFIGURED && info->marked));
+}
+
+static char *advice(const struct domain_info *info, enum extension extension, enum tristate exposed, bool chosen,
+                    const struct conf *conf) {
+    struct guest_wish w;
+
     if (exposed != TRISTATE_NO && !chosen)
         return text_format("nobody chose it: nestctl guest hide %s%s; or choose it: nestctl guest expose %s", info->name,
                            info->running ? ", then shut it down and start it again" : "", info->name);
-    if (policy == GUEST_POLICY_EXPOSE && exposed == TRISTATE_NO)
-        return text_format("nestd.conf wants it exposed: nestctl guest expose %s", info->name);
+    if (guest_policy_wish(conf, info, extension, &w) && unfulfilled(info, exposed, &w))
+        return text_format("nestd.conf wants it exposed%s%s: nestctl guest expose %s%s%s",
+                           w.profile ? " with profile " : info->mark.wish.profile ? " without profile" : "",
+                           strempty(w.profile), info->name, w.profile ? " --profile=" : "", strempty(w.profile));
     if (info->needs_restart)
         return text_format("its definition has changed: virsh shutdown %s, then virsh start %s", info->name, info->name);
     return NULL;
@@ -116,11 +126,11 @@ static int audit_one(const struct domain_info *info, enum extension extension, c
                      struct json_object *guests, unsigned *not_chosen) {
     enum guest_policy policy = guest_policy(conf, info->name, info->uuid, NULL);
     enum tristate exposed = guest_exposed(info);
-    bool by_mark = info->marked && info->wish == GUEST_EXPOSE, by_conf = policy == GUEST_POLICY_EXPOSE;
+    bool by_mark = info->marked && info->mark.wish.action == GUEST_EXPOSE, by_conf = policy == GUEST_POLICY_EXPOSE;
     /* What nestd.conf says of hiding stands above what somebody once chose. */
     bool chosen = (by_mark && policy != GUEST_POLICY_HIDE) || by_conf;
     bool bad = exposed != TRISTATE_NO && !chosen;
-    _cleanup_free_ char *what = advice(info, exposed, chosen, policy), *move = migration(info, extension, exposed);
+    _cleanup_free_ char *what = advice(info, extension, exposed, chosen, conf), *move = migration(info, extension, exposed);
 
     struct json_object *o = domain_info_to_json(info, extension);
     add_string(o, "exposed", exposed == TRISTATE_UNKNOWN ? "maybe" : tristate_to_string(exposed));

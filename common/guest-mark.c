@@ -120,6 +120,7 @@ static int read_wish(const struct guest_doc *d, struct guest_mark *m) {
         .model = m->model,
         .profile = m->profile,
         .without = m->without,
+        .by_conf = streq_ptr(xml_attr(&d->xml, d->mark, "by"), "nestd.conf"),
     };
     return 0;
 }
@@ -246,6 +247,8 @@ int guest_mark_edit(const struct guest_doc *d, const struct guest_wish *w, struc
         fprintf(f, " profile='%s'", w->profile);
     if (w->without)
         fprintf(f, " without='%s'", w->without);
+    if (w->by_conf)
+        fputs(" by='nestd.conf'", f);
     fprintf(f, " gap='%zu'", strlen(gap));
     if (tag)
         fprintf(f, " metadata='%s'", tag);

@@ -7,7 +7,8 @@
  *     <nestd:was part='features' absent='3'/>                     was not there; 3 bytes of white space were added
  *   </nestd:nested>
  *
- * metadata='added' (with metadata-gap) or metadata='PG1ldGFkYXRhLz4=' tell what became of <metadata> itself.
+ * by='nestd.conf': no person asked for it. metadata='added' (with metadata-gap) or metadata='PG1ldGFkYXRhLz4=' tell what
+ * became of <metadata> itself.
  */
 #pragma once
 

@@ -311,24 +311,14 @@ static bool left_out(const struct guest_setting *s, const struct guest_wish *w, 
 
 #define WANTS_MAX 32
 
-int guest_profile_edit(const struct guest_doc *d, const struct guest_wish *w, struct guest_edits *e, char **why) {
+/* What the profile's settings are for this document. */
+static size_t collect(const struct guest_doc *d, const struct guest_wish *w, const struct request *requests, size_t n,
+                      struct guest_want wants[static WANTS_MAX], struct guest_edits *e) {
     const char *hyperv = xml_attr(&d->xml, xml_find(&d->xml, 0, "features/hyperv"), "mode");
-    struct request requests[REQUESTS_MAX];
-    struct guest_want wants[WANTS_MAX];
-    size_t n = 0, n_wants = 0;
+    size_t n_wants = 0;
 
-    if (!w->profile)
-        return 0;
-    int r = parse(w->profile, requests, &n, why);
-    if (r < 0)
-        return r;
     FOREACH_ARRAY(q, requests, n) {
         const struct guest_profile *p = q->profile;
-        FOREACH_ARRAY(need, p->requirements, ELEMENTSOF(p->requirements)) {
-            const char *remedy = need->check ? need->check(d, q->value) : NULL;
-            if (remedy)
-                return refuse(why, -EOPNOTSUPP, "profile %s: %s: %s", p->name, need->reason, remedy);
-        }
         if (p->host_note)
             edit_note(e, "%s", p->host_note);
         if (p->settings == hyperv_settings && streq_ptr(hyperv, "passthrough")) {
@@ -339,5 +329,42 @@ int guest_profile_edit(const struct guest_doc *d, const struct guest_wish *w, st
             if ((s->extension == EXTENSION_NONE || s->extension == w->extension) && !left_out(s, w, e))
                 wants[n_wants++] = (struct guest_want){s, s->value ? s->value : s->attr ? q->value : NULL};
     }
-    return guest_settings_edit(d, wants, n_wants, e);
+    return n_wants;
+}
+
+static int check_requirements(const struct guest_doc *d, const struct request *requests, size_t n, char **why) {
+    FOREACH_ARRAY(q, requests, n)
+        FOREACH_ARRAY(need, q->profile->requirements, ELEMENTSOF(q->profile->requirements)) {
+            const char *remedy = need->check ? need->check(d, q->value) : NULL;
+            if (remedy)
+                return refuse(why, -EOPNOTSUPP, "profile %s: %s: %s", q->profile->name, need->reason, remedy);
+        }
+    return 0;
+}
+
+int guest_profile_edit(const struct guest_doc *d, const struct guest_wish *w, struct guest_edits *e, char **why) {
+    struct request requests[REQUESTS_MAX];
+    struct guest_want wants[WANTS_MAX];
+    size_t n = 0;
+
+    if (!w->profile)
+        return 0;
+    int r = parse(w->profile, requests, &n, why);
+    if (r < 0 || (r = check_requirements(d, requests, n, why)) < 0)
+        return r;
+    return guest_settings_edit(d, wants, collect(d, w, requests, n, wants, e), e);
+}
+
+bool guest_profile_lacks(const struct guest_doc *d, const struct guest_wish *w) {
+    _cleanup_guest_edits_ struct guest_edits e = {};
+    struct request requests[REQUESTS_MAX];
+    struct guest_want wants[WANTS_MAX];
+    size_t n = 0;
+
+    if (!w->profile || parse(w->profile, requests, &n, NULL) < 0)
+        return false;
+    if (check_requirements(d, requests, n, NULL) < 0)
+        return true;
+    int r = guest_settings_edit(d, wants, collect(d, w, requests, n, wants, &e), &e);
+    return r >= 0 && !e.failed && e.n_splices > 0;
 }

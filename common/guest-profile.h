@@ -39,3 +39,5 @@ const char *guest_setting_enlightenment(const struct guest_setting *s);
 /* Adds the edits of W's profile (there may be none). Errors, with *ret_why: -EINVAL no such profile, -EOPNOTSUPP a
  * requirement is not met. */
 int guest_profile_edit(const struct guest_doc *doc, const struct guest_wish *w, struct guest_edits *e, char **ret_why);
+/* Does DOC lack any of what W's profile changes or requires? Not if there is no such profile. */
+bool guest_profile_lacks(const struct guest_doc *doc, const struct guest_wish *w);

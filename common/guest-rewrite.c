@@ -8,6 +8,7 @@ const char *guest_action_to_string(enum guest_action a) {
     return names[a];
 }
 
+/* Who asked for it does not matter. */
 static bool wish_equal(const struct guest_wish *a, const struct guest_wish *b) {
     return a->action == b->action && a->extension == b->extension && a->mode == b->mode &&
            streq_ptr(a->model, b->model) && streq_ptr(a->profile, b->profile) &&

@@ -21,6 +21,7 @@ struct guest_wish {
     const char *model;        /* with CPU_CUSTOM: the CPU model, or NULL: the guest's own */
     const char *profile;      /* see guest-profile.h, or NULL */
     const char *without;      /* settings of it to leave out, as this host lacks them: "evmcs,ipi", or NULL */
+    bool by_conf;             /* nestd.conf wants it, not a person */
 };
 
 struct guest_result {

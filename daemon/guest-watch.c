@@ -21,6 +21,7 @@ struct seen {
     char uuid[VIR_UUID_STRING_BUFLEN];
     time_t since;
     unsigned changes;
+    char *refused; /* the definition that could not be changed: told once, and left alone until it is another one */
 };
 
 /* What nestd was last told of a guest. */
@@ -60,18 +61,31 @@ static time_t now(void) {
     return t.tv_sec;
 }
 
-/* May this guest be changed once more? */
-static bool may_change(struct watcher *w, const struct domain_info *info) {
-    struct seen *s = w->seen;
-    while (s < w->seen + w->n_seen && !streq(s->uuid, info->uuid))
-        s++;
-    if (s == w->seen + w->n_seen) {
-        if (w->n_seen == ELEMENTSOF(w->seen))
-            w->n_seen = 0;
-        s = &w->seen[w->n_seen++];
-        *s = (struct seen){.since = now()};
-        snprintf(s->uuid, sizeof(s->uuid), "%s", info->uuid);
+static void forget_refusals(struct watcher *w) {
+    FOREACH_ARRAY(s, w->seen, w->n_seen) {
+        free(s->refused);
+        s->refused = NULL;
     }
+}
+
+static struct seen *find_seen(struct watcher *w, const struct domain_info *info) {
+    FOREACH_ARRAY(s, w->seen, w->n_seen)
+        if (streq(s->uuid, info->uuid))
+            return s;
+    if (w->n_seen == ELEMENTSOF(w->seen)) {
+        forget_refusals(w);
+        w->n_seen = 0;
+    }
+    struct seen *s = &w->seen[w->n_seen++];
+    *s = (struct seen){.since = now()};
+    snprintf(s->uuid, sizeof(s->uuid), "%s", info->uuid);
+    return s;
+}
+
+/* May this guest be changed once more? */
+static bool may_change(struct watcher *w, struct seen *s, const struct domain_info *info) {
+    if (streq_ptr(s->refused, info->definition))
+        return false;
     if (now() - s->since >= FIGHT_SEC)
         s->since = now(), s->changes = 0;
     if (++s->changes == FIGHT_TIMES + 1)
@@ -83,22 +97,18 @@ static void keep(struct watcher *w, virDomainPtr dom) {
     _cleanup_domain_change_ struct domain_change change = {};
     _cleanup_domain_info_ struct domain_info info = {};
     _cleanup_free_ char *why = NULL;
-    const char *profile = NULL;
+    struct guest_wish wish;
     int r = domain_read(&w->c, dom, w->extension, &info, &why);
 
-    if (r < 0 || info.refused || !info.persistent)
+    if (r < 0 && r != -ENOENT)
+        tell(w, "Guest %s cannot be looked at: %s", w->c.lv->virDomainGetName(dom), why ? why : strerror(-r));
+    if (r < 0 || !guest_policy_wish(w->conf, &info, w->extension, &wish))
         return;
-    enum guest_policy policy = guest_policy(w->conf, info.name, info.uuid, &profile);
-    bool ok = policy == GUEST_POLICY_EXPOSE ? info.nest == NEST_CONFIGURED && info.marked && info.wish == GUEST_EXPOSE
-              : policy == GUEST_POLICY_HIDE ? info.nest == NEST_NO
-                                            : true;
-    if (ok || !may_change(w, &info))
+    struct seen *seen = find_seen(w, &info);
+    if (!may_change(w, seen, &info))
         return;
-    struct guest_wish wish = {
-        .action = policy == GUEST_POLICY_EXPOSE ? GUEST_EXPOSE : GUEST_HIDE,
-        .extension = w->extension,
-        .profile = profile,
-    };
+    free(seen->refused);
+    seen->refused = NULL;
     for (int i = 0; i < 3; i++) {
         free(why);
         why = NULL;
@@ -106,11 +116,15 @@ static void keep(struct watcher *w, virDomainPtr dom) {
         if (r != -EAGAIN)
             break;
     }
-    const char *word = policy == GUEST_POLICY_EXPOSE ? "exposed" : "hidden";
-    if (r < 0)
-        tell(w, "Guest %s cannot be %s as nestd.conf wants: %s", info.name, word, why ? why : strerror(-r));
-    else if (change.changed)
-        tell(w, "Guest %s is %s as nestd.conf wants%s", info.name, word,
+    const char *word = wish.action == GUEST_EXPOSE ? "exposed" : "hidden", *profile = wish.profile,
+               *as = profile ? " with profile " : "";
+    if (r < 0) {
+        tell(w, "Guest %s cannot be %s%s%s as nestd.conf wants: %s", info.name, word, as, strempty(profile),
+             why ? why : strerror(-r));
+        if (r != -EAGAIN)
+            seen->refused = TAKE_PTR(info.definition);
+    } else if (change.changed)
+        tell(w, "Guest %s is %s%s%s as nestd.conf wants%s", info.name, word, as, strempty(profile),
              change.needs_restart ? "; it runs and has it after its next start" : "");
 }
 
@@ -247,6 +261,7 @@ static void watch(struct watcher *w) {
     const struct libvirt *lv = w->c.lv;
     w->closed = false;
     w->n_queue = 0;
+    forget_refusals(w); /* another libvirt may take them */
     int id = lv->virConnectDomainEventRegisterAny(w->c.conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                   VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), w, NULL);
     if (id < 0 || lv->virConnectRegisterCloseCallback(w->c.conn, on_close, w, NULL) < 0)
@@ -353,6 +368,7 @@ int work_keep_guests(struct worker *worker, const void *order, struct json_objec
     }
     if (w->conf)
         conf_free(w->conf);
+    forget_refusals(w);
     while (w->n_known > 0)
         forget(w, w->known);
     free(w->known);

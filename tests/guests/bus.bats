@@ -216,6 +216,79 @@ signal() {
     kill "$monitor" "$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")"
 }
 
+# configure ENTRY: the guests that nestd is to expose
+configure() {
+    printf '[Guests]\nExpose=%s\n' "$1" >"$host/etc/nestd/nestd.conf"
+    kill -HUP "$nestd_pid"
+}
+
+value_is() {
+    [ "$(value "$1")" = "$2" ]
+}
+
+# says COUNT TEXT: that often in the log
+says() {
+    [ "$(grep -cF "$2" "$dir/log")" = "$1" ]
+}
+
+@test "guests on the bus: another profile in nestd.conf alone is applied" {
+    locked() { definition chosen | grep -q '<locked/>'; }
+    configure chosen
+    retry exposed chosen
+    assert_equal "$(value Profile)" 's ""'
+    as_nobody virsh -q start chosen
+    assert_equal "$(value Exposed) $(value NeedsRestart)" 's "live" b false'
+    configure chosen:kvm+locked
+    retry value_is Profile 's "kvm+locked"'
+    locked
+    # it has svm already, but the memory is not locked while it runs
+    assert_equal "$(value NeedsRestart)" 'b true'
+    retry says 1 'Guest chosen is exposed with profile kvm+locked as nestd.conf wants; it runs and has it after its next start'
+    as_nobody virsh -q destroy chosen
+    assert_equal "$(value NeedsRestart)" 'b false'
+    # another tool takes out what the profile set
+    definition chosen | sed '/<locked\/>/d' >"$dir/shared/d.xml"
+    as_nobody virsh -q define "$dir/shared/d.xml"
+    retry locked
+    retry says 2 'Guest chosen is exposed with profile kvm+locked as nestd.conf wants'
+    # as it is already: nothing is done
+    as_nobody virsh -q dumpxml --inactive chosen >"$dir/is"
+    configure 'other chosen:kvm+locked'
+    retry exposed other
+    as_nobody virsh -q dumpxml --inactive chosen | cmp - "$dir/is"
+    # none any more: what nestd.conf asked for goes with it
+    configure chosen
+    retry value_is Profile 's ""'
+    run ! locked
+    exposed chosen
+    stop_nestd
+    as_nobody "$O/nestctl" guest undo chosen --direct
+    assert_equal "$(definition chosen)" "$before"
+}
+
+@test "guests on the bus: a profile that is refused is told once" {
+    refused='Guest chosen cannot be exposed with profile hyperv as nestd.conf wants: profile hyperv: '
+    configure 'lab-* chosen:kvm'
+    retry value_is Profile 's "kvm"'
+    kept=$(definition chosen)
+    configure 'lab-* chosen:hyperv'
+    retry says 1 "$refused"
+    # libvirt's events about this guest, and one behind them
+    as_nobody virsh -q start chosen
+    as_nobody virsh -q destroy chosen
+    define lab-0 6a7c9d2e-0000-4000-8000-000000000010 "<cpu mode='host-model'/>"
+    retry exposed lab-0
+    says 1 "$refused"
+    assert_equal "$(definition chosen)" "$kept"
+    # another definition is another question
+    definition chosen | sed 's|<memory .*|<memory>70000</memory>|' >"$dir/shared/d.xml"
+    as_nobody virsh -q define "$dir/shared/d.xml"
+    retry says 2 "$refused"
+    configure chosen:nonsense
+    retry says 1 'Guest chosen cannot be exposed with profile nonsense as nestd.conf wants: no such profile; there are kvm'
+    assert_equal "$(value Exposed)" 's "configured"'
+}
+
 @test "guests on the bus: nestd sleeps while nothing happens" {
     printf '[Daemon]\nIdleExitSec=1\n[Guests]\nExpose=lab-*\n' >"$host/etc/nestd/nestd.conf"
     stop_nestd

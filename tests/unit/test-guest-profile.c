@@ -86,6 +86,12 @@ static void test_requirements(void **state) {
     "      <stimer state='on'>\n        <direct state='on'/>\n      </stimer>\n" evmcs "    </hyperv>\n  </features>"
 #define CLOCK_AFTER "  <clock offset='utc'>\n    <timer name='hypervclock' present='yes'/>\n  </clock>"
 
+static bool lacks(const char *text, const struct guest_wish *w) {
+    _cleanup_guest_doc_ struct guest_doc d = {};
+    assert_int_equal(guest_doc_open(text, strlen(text), &d, NULL), 0);
+    return guest_profile_lacks(&d, w);
+}
+
 /* What becomes of a document, that it is so at the second time, and that undo gives the original back. */
 static void test_settings(void **state) {
     static const struct {
@@ -141,6 +147,8 @@ static void test_settings(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(c->after) && c->after[i]; i++)
             if (!strstr(result.text, c->after[i]))
                 fail_msg("expected:\n%s\ngot:\n%s", c->after[i], result.text);
+        assert_int_equal(lacks(text, &w), !strstr(c->body, "passthrough"));
+        assert_false(lacks(result.text, &w));
         if (strstr(result.text, "vmx-"))
             fail_msg("a vmx-* feature, of which libvirt 9.0 knows none:\n%s", result.text);
         if (c->extension == EXTENSION_SVM && strstr(result.text, "evmcs"))
@@ -201,10 +209,12 @@ static void test_undo_after_others(void **state) {
 /* Every row says why and who says so, and can be asked for. */
 static void test_table(void **state) {
     static const char text[] = DOMAIN("kvm", "");
-    struct guest_wish w = {GUEST_EXPOSE, EXTENSION_SVM, .profile = "none"};
+    struct guest_wish w = {GUEST_EXPOSE, EXTENSION_SVM, .profile = "none"}, viommu = {.profile = "kvm+viommu"};
     _cleanup_guest_result_ struct guest_result result = {};
     _cleanup_free_ char *why = NULL;
     assert_int_equal(guest_rewrite(text, strlen(text), &w, &result, &why), -EINVAL);
+    assert_false(lacks(text, &w));
+    assert_true(lacks(text, &viommu)); /* it has no devices to have it among */
     for (size_t i = 0; i < n_guest_profiles; i++) {
         const struct guest_profile *p = &guest_profiles[i];
         assert_true(p->name && p->what && p->source);
