@@ -32,7 +32,13 @@ setup() {
     define chosen "$UUID" "<cpu mode='host-model'/>"
     define other "$OTHER" ""
     before=$(definition chosen)
-    # libvirt takes root's "session" for the system's, unless told where the socket is
+    restart_nestd ''
+}
+
+# restart_nestd CONFIGURATION: libvirt takes root's "session" for the system's, unless told where the socket is
+restart_nestd() {
+    stop_nestd
+    printf '%b' "$1" >"$host/etc/nestd/nestd.conf"
     LIBVIRT_DEFAULT_URI="qemu+unix:///session?socket=$XDG_RUNTIME_DIR/libvirt/libvirt-sock" start_nestd "$O/nestd"
 }
 
@@ -261,8 +267,8 @@ says() {
     retry value_is Profile 's ""'
     run ! locked
     exposed chosen
-    stop_nestd
-    as_nobody "$O/nestctl" guest undo chosen --direct
+    restart_nestd '[Guests]'
+    guest Undo
     assert_equal "$(definition chosen)" "$before"
 }
 
@@ -290,9 +296,7 @@ says() {
 }
 
 @test "guests on the bus: nestd sleeps while nothing happens" {
-    printf '[Daemon]\nIdleExitSec=1\n[Guests]\nExpose=lab-*\n' >"$host/etc/nestd/nestd.conf"
-    stop_nestd
-    LIBVIRT_DEFAULT_URI="qemu+unix:///session?socket=$XDG_RUNTIME_DIR/libvirt/libvirt-sock" start_nestd "$O/nestd"
+    restart_nestd '[Daemon]\nIdleExitSec=1\n[Guests]\nExpose=lab-*\n'
     define lab-0 6a7c9d2e-0000-4000-8000-000000000010 "<cpu mode='host-model'/>"
     retry exposed lab-0
     # the idle timer, which does not end it, then nothing; its worker answers libvirtd's pings
