@@ -33,7 +33,7 @@ static void put_host(struct json_object *host) {
               member_int(host, "cpus"));
     put_field("Extension", "%s", extension);
     if (member_bool(host, "virtualized"))
-        put_field("Runs on", "%s: this host is an L%d guest",
+        put_field("Runs on", "%s: this host is a guest, L%d or deeper",
                   *member_string(host, "hypervisor") ? member_string(host, "hypervisor") : "a hypervisor",
                   member_int(host, "level"));
     else

@@ -195,7 +195,8 @@ static void judge_owner(struct judge *j) {
     if (f->xen_dom0)
         say(j, R_XEN_DOM0, "this is Xen's control domain: Xen owns the CPU's %s", j->extension);
     else if (f->virtualized && f->extension != EXTENSION_NONE)
-        say(j, R_NESTED_HOST, "this machine is itself a guest of %s", f->hypervisor ? f->hypervisor : "a hypervisor");
+        say(j, R_NESTED_HOST, "this machine is itself a guest of %s%s", f->hypervisor ? f->hypervisor : "a hypervisor",
+            f->level > 1 ? ", which is a guest as well" : "");
     if (f->vmx_owner)
         say(j, R_VMX_OWNED, "module %s is loaded and takes the CPU's %s while its guests run", f->vmx_owner, j->extension);
     if (f->kvm_holds_vmx)

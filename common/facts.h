@@ -69,6 +69,7 @@ struct cpuid_facts {
     enum extension extension; /* what the CPU says of itself; the kernel hides what firmware switched off */
     uint32_t svm_edx;         /* Fn8000_000A_EDX */
     char hypervisor[13];      /* Fn4000_0000, "KVMKVMKVM"; "" on bare metal */
+    uint32_t hypervisor_hints; /* Fn4000_0004_EAX, where the hypervisor has that leaf */
 };
 
 /* In a dump: /dev/cpu/N/msr as text, lines "MSR VALUE" in hexadecimal. */
@@ -110,7 +111,7 @@ struct host_facts {
     enum extension masked_extension; /* EXTENSION is none, but the CPU has this: switched off by firmware or kernel */
     bool virtualized;
     char *hypervisor; /* "kvm", "xen", "microsoft", ...; NULL */
-    int level;        /* 0: bare metal, 1: guest, 2: guest of a guest where that can be told */
+    int level;        /* 0: bare metal; 1: guest, at what depth does not show; 2: guest of a guest, or deeper */
     bool xen_dom0; /* Xen's control domain: Xen owns VMX or SVM */
     struct cpuid_facts cpuid;
     struct msr_facts msr;

@@ -190,8 +190,8 @@ int probe_cpuinfo(struct probe *p) {
     return 0;
 }
 
-/* CPUID: SDM 2A for leaf 1, APM 3 appendix E for 8000_xxxx; 4000_0000 is the hypervisors' convention. */
-static const uint32_t cpuid_leaves[] = { 0x1, 0x40000000, 0x80000001, 0x8000000A };
+/* CPUID: SDM 2A for leaf 1, APM 3 appendix E for 8000_xxxx; 4000_0000 is the hypervisors' convention, 4000_0004 Hyper-V's. */
+static const uint32_t cpuid_leaves[] = { 0x1, 0x40000000, 0x40000004, 0x80000001, 0x8000000A };
 
 static void take_leaf(struct cpuid_facts *c, uint32_t leaf, const uint32_t r[4]) {
     c->valid = true;
@@ -202,6 +202,9 @@ static void take_leaf(struct cpuid_facts *c, uint32_t leaf, const uint32_t r[4])
         break;
     case 0x40000000:
         memcpy(c->hypervisor, r + 1, 12);
+        break;
+    case 0x40000004:
+        c->hypervisor_hints = r[0];
         break;
     case 0x80000001:
         if (r[2] & 1U << 2)
@@ -218,15 +221,14 @@ static void take_leaf(struct cpuid_facts *c, uint32_t leaf, const uint32_t r[4])
 static bool ask_cpu(uint32_t leaf, uint32_t r[4]) {
     uint32_t a, b, c, d, max;
 
-    if (leaf == 0x40000000) {
+    if ((leaf & 0xFF000000) == 0x40000000) {
         __cpuid(1, a, b, c, d);
         if (!(c & 1U << 31))
             return false;
-    } else {
-        __cpuid(leaf & 0x80000000, max, b, c, d);
-        if (leaf > max)
-            return false;
     }
+    __cpuid(leaf & 0xC0000000, max, b, c, d);
+    if (leaf > max && leaf != 0x40000000) /* KVM once gave 0 as the last one (Documentation/virt/kvm/x86/cpuid.rst) */
+        return false;
     if (leaf == 0x8000000A) { /* reserved where there is no SVM */
         __cpuid(0x80000001, a, b, c, d);
         if (!(c & 1U << 2))
@@ -308,10 +310,25 @@ static const char *hypervisor_from_dmi(const struct probe *p) {
     return NULL;
 }
 
+/* A hypervisor does not show its guest what it runs on itself; two exceptions, so this is the least that it can be. */
+static int level(const struct probe *p, const char *machine) {
+    const struct host_facts *f = p->facts;
+
+    /* HV_X64_HYPERV_NESTED, Linux include/hyperv/hvgdk.h: this Hyper-V is nested in a partition of another. Set by nobody else
+     * who calls himself so (KVM's kvm_get_hv_cpuid() does not). */
+    if (streq(f->cpuid.hypervisor, "Microsoft Hv") && f->cpuid.hypervisor_hints & 1U << 12)
+        return 2;
+    /* Xen hands the machine's own SMBIOS tables to its control domain: a virtual machine's, then Xen is a guest. Microsoft
+     * makes real machines as well. */
+    if (f->xen_dom0 && machine && !streq(machine, "microsoft"))
+        return 2;
+    return f->virtualized;
+}
+
 int probe_hypervisor(struct probe *p) {
     struct host_facts *f = p->facts;
     _cleanup_free_ char *type = NULL, *xen = NULL;
-    const char *name = NULL;
+    const char *name = NULL, *machine = hypervisor_from_dmi(p);
     int r;
 
     FOREACH_ARRAY(s, signatures, ELEMENTSOF(signatures))
@@ -325,9 +342,9 @@ int probe_hypervisor(struct probe *p) {
         f->virtualized = true;
         f->xen_dom0 = xen && strstr(xen, "control_d");
     }
-    if (!name && (f->virtualized || !f->x86) && (name = hypervisor_from_dmi(p)))
+    if (!name && (f->virtualized || !f->x86) && (name = machine))
         f->virtualized = true;
-    f->level = f->virtualized; /* a hypervisor below ours does not show */
+    f->level = level(p, machine);
     if (!name)
         return 0;
     return (f->hypervisor = strdup(name)) ? 0 : -ENOMEM;

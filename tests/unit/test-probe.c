@@ -116,6 +116,43 @@ static void test_module_tells(void **state) {
     assert_int_equal(host_feature(nested, FEATURE_SHADOW_VMCS)->hardware, TRISTATE_YES);
 }
 
+/* The least that can be: a hypervisor shows its guest one level only, with these exceptions. */
+static void test_level(void **state) {
+    static const struct {
+        const char *flags, *cpuid, *xen, *vendor, *hypervisor;
+        int level;
+    } cases[] = {
+        {"svm", "", NULL, NULL, NULL, 0},
+        {"svm", "", NULL, "QEMU", NULL, 0}, /* somebody's SMBIOS tables alone do not make a guest */
+        {"svm hypervisor", "0x40000000 0x40000001 0x4b4d564b 0x564b4d56 0x4d\n", NULL, "QEMU", "kvm", 1},
+        {"hypervisor", "0x40000000 0x4000000c 0x7263694d 0x666f736f 0x76482074\n0x40000004 0x60e14 0 0 0\n", NULL, NULL,
+         "microsoft", 1},
+        {"hypervisor", "0x40000000 0x4000000c 0x7263694d 0x666f736f 0x76482074\n0x40000004 0x61e14 0 0 0\n", NULL, NULL,
+         "microsoft", 2},
+        {"hypervisor", "0x40000000 0x4000000c 0x4b4d564b 0x564b4d56 0x4d\n0x40000004 0x61e14 0 0 0\n", NULL, NULL, "kvm", 1},
+        {"hypervisor", "", "control_d\n", "Dell Inc.", "xen", 1},
+        {"hypervisor", "", "control_d\n", "Microsoft Corporation", "xen", 1},
+        {"hypervisor", "", "control_d\n", "QEMU", "xen", 2},
+        {"hypervisor", "", "\n", "QEMU", "xen", 1},
+    };
+    FOREACH_ARRAY(c, cases, ELEMENTSOF(cases)) {
+        char *dir = temp_root_new();
+        put_cpu(dir, "AuthenticAMD", c->flags, NULL);
+        temp_root_puts(dir, "/dev/cpu/0/cpuid", c->cpuid);
+        if (c->xen) {
+            temp_root_puts(dir, "/sys/hypervisor/type", "xen\n");
+            temp_root_puts(dir, "/proc/xen/capabilities", c->xen);
+        }
+        if (c->vendor)
+            temp_root_puts(dir, "/sys/class/dmi/id/sys_vendor", c->vendor);
+        _cleanup_host_facts_ struct host_facts *f = probe(dir);
+        assert_true(streq_ptr(f->hypervisor, c->hypervisor));
+        assert_int_equal(f->virtualized, c->level > 0);
+        assert_int_equal(f->level, c->level);
+        temp_root_free(dir);
+    }
+}
+
 static void test_options_order(void **state) {
     put_cpu(*state, "AuthenticAMD", "svm", NULL);
     temp_root_puts(*state, "/etc/modprobe.d/50-a.conf", "options kvm_amd nested=1\n");
@@ -285,7 +322,7 @@ static void test_live(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_svm_disabled), T(test_masked_by_registers), T(test_registers_tell), T(test_module_tells),
+        T(test_svm_disabled), T(test_masked_by_registers), T(test_registers_tell), T(test_module_tells), T(test_level),
         T(test_options_order), T(test_cmdline), T(test_builtin), T(test_compressed), T(test_directives),
         T(test_refused), T(test_kernel_default), T(test_security), T(test_parameter_is_on), T(test_live),
     };
