@@ -74,7 +74,7 @@ static int no_such_change(struct way *way, const char *id, struct json_object **
     struct plan nothing = {.verdict = PLAN_NOTHING, .message = (char *)"nothing is left to undo"};
 
     if (id)
-        return fail(EXIT_USAGE, id, "'nestctl undo --list' shows what can be undone", "no such change");
+        return fail(EXIT_USAGE, id, "'nestctl undo --list' shows what can be undone", "no such change, or it is undone already");
     way->nothing_to_undo = true;
     return plan_to_json(&nothing, ret) < 0 ? fail_errno(-ENOMEM, "undo", NULL) : EXIT_DONE;
 }

@@ -115,7 +115,10 @@ static void on_planned(int r, struct json_object *result, const char *why, void 
         if (!why && json_object_object_get_ex(result, "why", &v))
             why = json_object_get_string(v);
         log_warning_errno(r, "Cannot plan \"%s\": %s%s%m", change_kind_to_string(q->order.kind), strempty(why), why ? ": " : "");
-        error_from_errno(&error, r, why);
+        if (q->order.kind == CHANGE_UNDO && r == -ENOENT && why)
+            sd_bus_error_set(&error, NESTD_ERROR_INVALID, why);
+        else
+            error_from_errno(&error, r, why);
         sd_bus_reply_method_error(q->message, &error);
         return;
     }

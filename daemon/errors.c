@@ -8,7 +8,6 @@ int error_from_errno(sd_bus_error *e, int r, const char *why) {
         const char *name, *message;
     } table[] = {
         { EBUSY, NESTD_ERROR_BLOCKED, "Another nestd or nestctl is changing this host; try again when it is done" },
-        { ENOENT, NESTD_ERROR_INVALID, "There is no such change to undo; Host.ListChanges() lists them" },
         { ENOMEM, SD_BUS_ERROR_NO_MEMORY, "Out of memory" },
     };
 

@@ -130,14 +130,24 @@ int work_list_changes(struct worker *w, const void *arg, struct json_object **re
 
 /* ------------------------------------------------------------------ plans */
 
-/* *WHY: what a guest or libvirt had to say, to be freed. */
+static char *no_such_change(const char *id) {
+    _cleanup_free_ char *clean = id ? text_clean(id, SIZE_MAX, 64) : NULL;
+
+    return id ? text_format("%s: no such change, or it is undone already; Host.ListChanges() lists them", strempty(clean))
+              : strdup("nothing is left to undo; Host.ListChanges() lists what was");
+}
+
+/* *WHY: what a guest or libvirt had to say, or -ENOENT what is not there, to be freed. */
 static int make_plan(const struct order *order, const struct view *v, struct plan **ret, char **why) {
     struct wish wish = order->wish;
     int r;
 
     switch (order->kind) {
     case CHANGE_UNDO:
-        return undo_plan(v->root, v->facts, order->id, ret);
+        r = undo_plan(v->root, v->facts, order->id, ret);
+        if (r == -ENOENT)
+            *why = no_such_change(order->id);
+        return r;
     case CHANGE_WHEN_IDLE:
         r = pending_load(v->root, &wish);
         if (r < 0)

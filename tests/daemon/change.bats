@@ -54,9 +54,11 @@ refuses() {
     wait_job 2 'done'
     # the journal remembers; the machine is as it was
     assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(echo "$before" | grep -v /var/lib/nestd)"
-    run call Undo 'a{sv}' 1 id s 77
-    assert_failure
-    assert_output --partial 'no such change'
+    before=$(snapshot)
+    refuses org.nestd1.Error.Invalid '77: no such change' Undo 'a{sv}' 1 id s 77
+    refuses org.nestd1.Error.Invalid '1: no such change, or it is undone already; Host.ListChanges() lists them' Undo 'a{sv}' 1 id s 1
+    refuses org.nestd1.Error.Invalid 'nothing is left to undo' Undo 'a{sv}' 0
+    refuses org.nestd1.Error.Invalid '?[31m: no such change' Undo 'a{sv}' 1 id s $'\e[31m'
 }
 
 @test "daemon: what is so already is a job that is done, and changes nothing" {
