@@ -32,7 +32,12 @@ struct module_facts {
     size_t n_holders;
     struct parameter *parameters;
     size_t n_parameters;
+    int parameters_error; /* why those of a module that is not loaded are not known: -ENOPKG libkmod is not installed,
+                           * -EPROTONOSUPPORT a compressed file in a dump, ...; 0: they are known */
 };
+
+/* That, or why a module could not be loaded or unloaded, as a reason and a remedy (NULL: none is known) in words; static. */
+const char *module_error_reason(int error, const char **ret_remedy);
 
 /* One contributor to the options a module gets when loaded, in modprobe's order; the last one of a parameter wins. */
 struct module_option {

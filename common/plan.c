@@ -88,7 +88,8 @@ static const char *name_anywhere(enum feature_id id) {
 /* Looks up what is wanted of one feature. 1: the plan is made (refused). */
 static int resolve(struct build *b, enum feature_id id, bool on) {
     const struct host_facts *facts = b->facts;
-    const char *module = facts->vendor_module.name, *kernel = facts->kernel ? facts->kernel : "(unknown)";
+    const struct module_facts *m = &facts->vendor_module;
+    const char *module = m->name, *kernel = facts->kernel ? facts->kernel : "(unknown)", *reason, *remedy;
     const struct feature *row = feature_by_id(facts->extension, id);
     const struct feature_facts *f = host_feature(facts, id);
 
@@ -105,6 +106,11 @@ static int resolve(struct build *b, enum feature_id id, bool on) {
     if (!f->parameter) {
         if (!row->parameter && on && f->hardware == TRISTATE_YES)
             return 0; /* used whenever the hardware has it */
+        if (row->parameter && m->parameters_error < 0) {
+            reason = module_error_reason(m->parameters_error, &remedy);
+            return conclude(b, PLAN_UNSUPPORTED, remedy, "%s cannot be switched: the parameters of %s are not known: %s",
+                            row->name, module, reason);
+        }
         return conclude(b, PLAN_UNSUPPORTED, row->parameter ? "a newer kernel may have it" : NULL,
                         "%s cannot be switched: %s of kernel %s has no parameter for it", row->name, module, kernel);
     }

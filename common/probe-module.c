@@ -220,6 +220,26 @@ static int modinfo_from_file(struct probe *p, struct module_facts *m, const char
     return r;
 }
 
+const char *module_error_reason(int error, const char **ret_remedy) {
+    static const struct {
+        int error;
+        const char *reason, *remedy;
+    } table[] = {
+        { -ENOPKG, "libkmod (libkmod.so.2) is not installed", "install it: the package libkmod2 or kmod-libs" },
+        { -EPROTONOSUPPORT, "in a dump only an uncompressed module is read", "make the dump with 'nestctl collect'" },
+    };
+
+    if (ret_remedy)
+        *ret_remedy = NULL;
+    FOREACH_ARRAY(t, table, ELEMENTSOF(table))
+        if (t->error == error) {
+            if (ret_remedy)
+                *ret_remedy = t->remedy;
+            return t->reason;
+        }
+    return strerror(-error);
+}
+
 /* modinfo's parameters of a module that is not loaded. */
 static int probe_modinfo(struct probe *p, struct module_facts *m, const char *path) {
     int r = -ENOENT;
@@ -228,11 +248,10 @@ static int probe_modinfo(struct probe *p, struct module_facts *m, const char *pa
         r = modinfo_from_text(p, m, "nestd.modinfo");
     if (r == -ENOENT || (r == 0 && m->n_parameters == 0))
         r = modinfo_from_file(p, m, path);
-    if (r == -EPROTONOSUPPORT)
-        return probe_warn(p, "%s: its parameters are not known: in a dump only an uncompressed module is read", path);
-    if (r == -ENOPKG)
-        return probe_warn(p, "%s: its parameters are not known, because libkmod is not installed", path);
-    return r < 0 ? probe_warn_unreadable(p, path, r) : 0;
+    if (r >= 0 || r == -ENOMEM)
+        return r;
+    m->parameters_error = r == -ENOENT ? -ENODATA : r; /* libkmod's for a file without modinfo */
+    return probe_warn(p, "%s: its parameters are not known: %s", path, module_error_reason(m->parameters_error, NULL));
 }
 
 /* One sysfs attribute of a parameter. */

@@ -77,10 +77,6 @@ static int write_options(const struct sysroot *root, const char *text, mode_t mo
     return !text && r == -ENOENT ? 0 : r;
 }
 
-static const char *why_not(int r) {
-    return r == -ENOPKG ? "libkmod (libkmod.so.2) is not installed" : strerror(-r);
-}
-
 static int unload(const struct sysroot *root, const char *module, struct failure *f) {
     int r = 0;
 
@@ -94,7 +90,7 @@ static int unload(const struct sysroot *root, const char *module, struct failure
     if (r >= 0 || r == -ENOENT)
         return 0;
     return fail(f, r, text_format(r == -EBUSY ? "%s is in use and cannot be unloaded" :
-                                                "%s could not be unloaded: %s", module, why_not(r)));
+                                                "%s could not be unloaded: %s", module, module_error_reason(r, NULL)));
 }
 
 static int load(const struct sysroot *root, const char *module, const char *options, bool alone, struct failure *f) {
@@ -120,7 +116,7 @@ static int load(const struct sysroot *root, const char *module, const char *opti
     }
     if (r >= 0)
         return 0;
-    return fail(f, r, text_format("%s could not be loaded: %s", module, message ? message : why_not(r)));
+    return fail(f, r, text_format("%s could not be loaded: %s", module, message ? message : module_error_reason(r, NULL)));
 }
 
 /* BEFORE: "MODE UID GID" as plan-steps.c writes it, or NULL. NODE NULL: the module is gone and its device with it. */

@@ -329,6 +329,28 @@ EOF
     export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/bus
 }
 
+@test "change: without libkmod it is libkmod that is missing, not the parameter" {
+    H=$BATS_TEST_TMPDIR/host
+    make_host "$H"
+    rm -r "$H/sys/module/kvm_amd" "$H"/lib/modules/*/nestd.modinfo
+    cp /bin/true "$H/lib/modules/6.1.0-test/kernel/arch/x86/kvm/kvm-amd.ko"
+    mkdir "$BATS_TEST_TMPDIR/lib"
+    : >"$BATS_TEST_TMPDIR/lib/libkmod.so.2"
+    LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/lib run --separate-stderr nestctl enable --root="$H" --dry-run
+    assert_complaint 3 'nested .*the parameters of kvm_amd are not known: libkmod .*is not installed; install it: .*libkmod2'
+    LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/lib run nestctl check --root="$H"
+    assert_output --partial 'kvm-amd.ko: its parameters are not known: libkmod'
+    # it is asked where it is there
+    run --separate-stderr nestctl enable --root="$H" --dry-run
+    assert_complaint 3 'the parameters of kvm_amd are not known: No data available'
+    run nestctl check --root="$H"
+    refute_output --partial libkmod
+    # and a module that tells its parameters may lack this one
+    put "$H/lib/modules/6.1.0-test/nestd.modinfo" <<<kvm_amd.parmtype=npt:bool
+    run --separate-stderr nestctl enable --root="$H" --dry-run
+    assert_complaint 3 'kvm_amd of kernel 6.1.0-test has no parameter for it'
+}
+
 @test "change: a bus without nestd is no bus" {
     start_bus
     run through_nestd status
