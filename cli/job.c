@@ -92,12 +92,16 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
 
 static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
     struct job *job = userdata;
+    int r;
 
     progress_clear();
     if (job->interrupts++ > 0)
         return sd_event_exit(job->event, 0);
+    r = sd_bus_call_method_async(job->bus, NULL, NESTD_BUS_NAME, job->path, NESTD_BUS_JOB, "Cancel", NULL, NULL, NULL);
+    if (r >= 0)
+        r = sd_bus_flush(job->bus); /* what is said is so */
     say(job->options, "Cancelling: what was done is undone. Ctrl-C again leaves the job to nestd.");
-    return sd_bus_call_method_async(job->bus, NULL, NESTD_BUS_NAME, job->path, NESTD_BUS_JOB, "Cancel", NULL, NULL, NULL);
+    return r;
 }
 
 /* Before the job is made, so that no signal of it is missed. */
@@ -135,8 +139,10 @@ static int follow(struct job *job) {
     r = sd_event_add_signal(job->event, NULL, SIGINT, on_interrupt, job);
     if (r >= 0)
         r = sd_bus_attach_event(job->bus, job->event, 0);
-    if (r >= 0)
-        r = read_state(job);
+    if (r >= 0 && (r = read_state(job)) < 0)
+        /* nestd may have gone since it took the job: the signal that says so came before this answer. */
+        while (!job->lost && !job->result && sd_bus_process(job->bus, NULL) > 0)
+            ;
     if (r >= 0 && !job->result)
         r = sd_event_loop(job->event);
     (void)sd_bus_detach_event(job->bus);

@@ -19,11 +19,11 @@ teardown() {
 
 # directly ARGUMENTS...: nestctl without nestd
 directly() {
-    timeout 60 "$O/tests/fake-nestctl" "$@" --direct --root="$host"
+    timeout 120 "$O/tests/fake-nestctl" "$@" --direct --root="$host"
 }
 
 through_nestd() {
-    timeout 60 nestctl "$@"
+    timeout 120 nestctl "$@"
 }
 
 with_nestd() {
@@ -150,7 +150,7 @@ EOF
     start_polkit no
     cp "$O/nestctl" "$BATS_TEST_TMPDIR/nestctl"
     as_user() {
-        as_nobody timeout 60 bash -c 'exec /proc/self/fd/9 "$@"' - "$@" 9<"$BATS_TEST_TMPDIR/nestctl"
+        as_nobody timeout 120 bash -c 'exec /proc/self/fd/9 "$@"' - "$@" 9<"$BATS_TEST_TMPDIR/nestctl"
     }
     run --separate-stderr as_user disable --quiet
     assert_complaint 5 'Disable: .*not authorised'
@@ -222,10 +222,9 @@ finishes() {
     touch "$dir/gate"
     FAKE_DIR=$dir "$O/tests/fake-nestctl" disable --direct --root="$host" --yes >"$dir/out" 2>&1 3>&- &
     pid=$!
-    sleep 1
-    # a background process of a script ignores SIGINT; nestctl asks for it
+    # a background process of a script ignores SIGINT; by then nestctl has asked for it
+    retry test -e "$dir/waits"
     kill -INT $pid
-    sleep 0.2
     rm "$dir/gate"
     finishes $pid 1
     run cat "$dir/out"
@@ -233,15 +232,24 @@ finishes() {
     assert_equal "$(snapshot | grep -v /var/lib/nestd)" "$(grep -v /var/lib/nestd <<<"$before")"
 }
 
+# follows JOB PID: the job runs, and nestctl no longer ignores SIGINT
+follows() {
+    retry state_is "$1" running
+    retry takes_sigint "$2"
+}
+takes_sigint() {
+    (((0x$(awk '/^SigBlk/ { print $2 }' "/proc/$1/status") & 2) != 0))
+}
+
 @test "change: Ctrl-C with nestd cancels the job; twice leaves it" {
     with_nestd
     touch "$dir/gate"
     nestctl disable --yes >"$dir/out" 2>&1 3>&- &
     pid=$!
-    retry state_is 1 running
-    sleep 0.5
+    follows 1 $pid
     kill -INT $pid
     retry grep -q 'Ctrl-C again leaves the job to nestd' "$dir/out"
+    state_is 1 running # an answer to this, and nestd has seen what came before it
     rm "$dir/gate"
     finishes $pid 1
     wait_job 1 cancelled
@@ -250,8 +258,7 @@ finishes() {
     touch "$dir/gate"
     nestctl disable --yes >"$dir/out" 2>&1 3>&- &
     pid=$!
-    retry state_is 2 running
-    sleep 0.5
+    follows 2 $pid
     kill -INT $pid
     retry grep -q 'Ctrl-C again' "$dir/out"
     kill -INT $pid
@@ -495,6 +502,7 @@ EOF
     run through_nestd disable --guests --quiet
     assert_failure
     stop_nestd
+    worker_gone
     assert_equal "$(guests | cut -d' ' -f2- | uniq)" 'hide vmx'
     # as at boot: libvirt's daemon waits for nestd
     : >"$host/fake/no-libvirtd"

@@ -182,7 +182,7 @@ EOF
             huge) truncate -s 4G "$path" ;;
             esac
             # shellcheck disable=SC2016
-            run bash -c 'ldd "$(type -p nestctl)" | grep -q libasan || ulimit -v 400000; timeout 20 nestctl --root="$1" --json' - "$H"
+            run bash -c 'ldd "$(type -p nestctl)" | grep -q libasan || ulimit -v 400000; timeout 100 nestctl --root="$1" --json' - "$H"
             [[ $status == [01] ]] || fail "$kind $file: exit code $status: $output"
             refute_output --partial root:
             rm -rf "$path"

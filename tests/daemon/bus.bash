@@ -16,6 +16,7 @@ start_bus() {
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <listen>unix:path=$dir/bus</listen>
+  <limit name="service_start_timeout">120000</limit>
   <auth>EXTERNAL</auth>
   <servicedir>$dir/services</servicedir>
   <policy context="default">
@@ -50,15 +51,16 @@ stop_bus() {
     rm -rf "$dir"
 }
 
-# retry COMMAND...: until it succeeds, 20 s at most
+# retry COMMAND...: until it succeeds; the limit is for what hangs, not for what is slow
 retry() {
-    local i
-    for ((i = 0; i < 400; i++)); do
-        "$@" >/dev/null 2>&1 && return
+    local end=$((SECONDS + 120))
+    until "$@" >/dev/null 2>&1; do
+        if [ $SECONDS -ge $end ]; then
+            echo "in vain: $*" >&2
+            return 1
+        fi
         sleep 0.05
     done
-    echo "in vain: $*" >&2
-    return 1
 }
 
 new_host() {
@@ -83,6 +85,34 @@ start_nestd() {
     retry busctl status org.nestd1 || { cat "$dir/log"; return 1; }
 }
 
+# serve [VARIABLE=VALUE...]: the bus starts nestd, with these in its environment, when somebody calls it. For tests in which
+# it goes soon by itself: after start_nestd it could be gone before the first call.
+serve() {
+    cat >"$dir/services/org.nestd1.service" <<EOF
+[D-BUS Service]
+Name=org.nestd1
+Exec=/usr/bin/env $* $O/tests/fake-nestd --root $host
+EOF
+}
+
+# The one that serves now
+pid_on_bus() {
+    busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetConnectionUnixProcessID s org.nestd1 |
+        cut -d' ' -f2
+}
+
+# monitor FILE ARGUMENTS...: what busctl sees from now on goes to FILE, a line each
+monitor() {
+    busctl --system --json=short monitor "${@:2}" >"$1" 2>"$1.err" 3>&- &
+    monitor_pid=$!
+    retry grep -q Monitoring "$1.err"
+}
+
+# After killall-KIND: the worker, which dies after nestd, no longer holds the lock.
+worker_gone() {
+    retry flock -n "$host/run/nestd/lock" true
+}
+
 stop_nestd() {
     [ -n "${nestd_pid:-}" ] || return 0
     rm -f "$dir/gate"
@@ -90,7 +120,7 @@ stop_nestd() {
     wait "$nestd_pid" || nestd_status=$?
     nestd_pid=
     # with SAN=1, the workers' reports, too
-    if grep -E 'Sanitizer|runtime error' "$dir/log"; then
+    if grep -sE 'Sanitizer|runtime error' "$dir/log"; then
         cat "$dir/log"
         return 1
     fi

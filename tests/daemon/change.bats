@@ -114,20 +114,18 @@ refuses() {
     assert_equal "$(job_property 1 State)" '"running"'
     refuses org.nestd1.Error.Blocked '/org/nestd1/job/1 is changing this host' Disable 'a{sv}' 0
     # the loop does not wait for it
-    run timeout 5 busctl --system call "${HOST[@]}" Describe
+    run timeout 100 busctl --system call "${HOST[@]}" Describe
     assert_success
     rm "$dir/gate"
     wait_job 1 'done'
 }
 
 @test "daemon: Finished follows the last PropertiesChanged, which has all of it" {
-    busctl --system --json=short monitor org.nestd1 >"$dir/signals" 3>&- &
-    monitor=$!
-    sleep 1
+    monitor "$dir/signals" org.nestd1
     call Disable 'a{sv}' 0
     wait_job 1 'done'
     retry grep -q '"Finished"' "$dir/signals"
-    kill "$monitor"
+    kill "$monitor_pid"
     /usr/bin/python3 - "$dir/signals" <<'EOF'
 import json, sys
 seen = [json.loads(line) for line in open(sys.argv[1])]
@@ -172,17 +170,23 @@ EOF
     touch "$dir/killall-load"
     call Disable 'a{sv}' 0
     wait "$nestd_pid" || true
+    worker_gone
     [ ! -e "$host/sys/module/kvm_intel" ]
     start_nestd
     grep -E 'interrupted and has been (finished|rolled back)' "$dir/log"
     assert_equal "$(snapshot)" "$before"
 }
 
+off_bus() {
+    ! busctl --system list --acquired | grep -q '^org.nestd1 '
+}
+
 @test "daemon: SIGTERM takes back what is being done" {
     touch "$dir/gate"
     call Disable 'a{sv}' 0
     kill -TERM "$nestd_pid"
-    sleep 0.2
+    # it has left the bus: the worker has been told
+    retry off_bus
     stop_nestd
     assert_equal "${nestd_status:-0}" 0
     assert_equal "$(snapshot)" "$before"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* build/tests/fake-nestd: nestd as it is, over a machine made of files (fake-host.c). Files in $FAKE_DIR say what happens
  * to a worker, each once but the first:
- *   gate         whatever it does to the machine waits while this is there
+ *   gate         whatever it does to the machine waits while this is there; "waits" is there when it does
  *   fail-KIND    the next load, unload, ... fails
  *   kill-KIND    it dies before the next load, unload, ...
  *   killall-KIND and the daemon with it */
+#include <fcntl.h>
 #include <signal.h>
 #include "tests/unit/fake-actors.h"
 
@@ -15,9 +16,20 @@ static const char *file(const char *what, const char *kind) {
     return path;
 }
 
-static void hook(enum fake_kind kind) {
+static void wait_at_gate(void) {
+    int fd;
+
+    if (access(file("gate", ""), F_OK) < 0)
+        return;
+    if ((fd = creat(file("waits", ""), 0644)) >= 0)
+        close(fd);
     while (access(file("gate", ""), F_OK) == 0)
         usleep(10000);
+    (void)unlink(file("waits", ""));
+}
+
+static void hook(enum fake_kind kind) {
+    wait_at_gate();
     if (unlink(file("fail-", fake_kinds[kind])) == 0)
         fake_fault = (struct fake_fault){ FAULT_FAIL, fake_events - 1, EIO };
     if (unlink(file("killall-", fake_kinds[kind])) == 0) {

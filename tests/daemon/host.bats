@@ -79,13 +79,11 @@ print(json.dumps(d["nested"][sys.argv[1]]))' "${p#*:}" >"$dir/said"
 @test "daemon: a file in modprobe.d that changes is seen, and announced" {
     start_nestd
     assert_equal "$(property Persistent)" true
-    busctl --system --json=short monitor org.nestd1 --match "type=signal,member=PropertiesChanged" >"$dir/signals" 3>&- &
-    monitor=$!
-    sleep 1
+    monitor "$dir/signals" org.nestd1 --match "type=signal,member=PropertiesChanged"
     echo 'options kvm_intel nested=0' >"$host/etc/modprobe.d/zz.conf"
     retry property_is Persistent false
     retry grep -q '"Persistent":{"type":"b","data":false}' "$dir/signals"
-    kill "$monitor"
+    kill "$monitor_pid"
 }
 
 @test "daemon: a wrong line of nestd.conf is named with its file and number, and the rest holds" {
