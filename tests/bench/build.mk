@@ -11,5 +11,3 @@ bench-host: all $(O)/tests/bench-dbus $(O)/tests/bench-run
 $(O)/tests/bench-dbus $(O)/tests/bench-run: $(O)/tests/%: $(O)/obj/tests/bench/%.o
 	$(call link,$(shell pkg-config --libs libsystemd))
 .PHONY: bench bench-host
-# tests/hosts/amd-cli.bats takes it along
-check-amd: $(O)/tests/bench-run

@@ -10,9 +10,8 @@ import signal
 import struct
 import sys
 import termios
-import time
 
-signal.alarm(300)  # a hang is a failure
+signal.alarm(600)  # a hang is a failure
 pid, fd = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
@@ -20,17 +19,35 @@ if pid == 0:
 typed = os.environ.get('INPUT', '').encode().decode('unicode_escape').encode()
 trigger = os.environ.get('INPUT_AFTER', '').encode()
 out = b''
-while select.select([fd], [], [], 300)[0]:
+asked = False
+
+
+def answered():
+    """Has more come after the prompt than the rest of it and the echo of what was typed?"""
+    return out.partition(trigger)[2].replace(typed.strip(), b'').strip(b': \r\n') != b''
+
+
+# Who asks for a password throws away what was typed before it switched the echo off. The terminal where it does so may be another
+# one further down, so what is typed for a prompt is typed once it is quiet, and again as long as nothing comes of it.
+quiet = 2
+while True:
+    if not select.select([fd], [], [], quiet if asked else 300)[0]:
+        if not asked:
+            break
+        os.write(fd, typed)
+        quiet = 10
+        continue
     try:
         data = os.read(fd, 65536)
     except OSError:  # EIO: the other end is closed
         break
     out += data
     if typed and trigger in out:
-        if trigger:
-            time.sleep(3)  # who asks for a password throws away what was typed before it switched the echo off
-        os.write(fd, typed)
-        typed = b''
+        if not trigger:
+            os.write(fd, typed)
+        asked = trigger and not answered()
+        if not asked:
+            typed = b''
 sys.stdout.buffer.write(out.replace(b'\r\n', b'\n'))
 sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

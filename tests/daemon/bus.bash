@@ -108,6 +108,18 @@ monitor() {
     retry grep -q Monitoring "$1.err"
 }
 
+wakeups() {
+    awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status"
+}
+
+# asleep SECONDS: nestd does not wake up once for that long. To be retried: on a busy machine what came before is late.
+asleep() {
+    local before
+    before=$(wakeups)
+    sleep "$1"
+    [ "$(wakeups)" = "$before" ]
+}
+
 # After killall-KIND: the worker, which dies after nestd, no longer holds the lock.
 worker_gone() {
     retry flock -n "$host/run/nestd/lock" true

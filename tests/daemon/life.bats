@@ -22,10 +22,6 @@ gone() {
     ! kill -0 "$1" 2>/dev/null
 }
 
-wakeups() {
-    awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status"
-}
-
 @test "daemon: idle, it exits in good order, and the bus starts it again" {
     configure '[Daemon]' IdleExitSec=1
     "$O/tests/fake-nestd" --root "$host" >"$dir/log" 2>&1 3>&- &
@@ -97,14 +93,6 @@ EOF
     for caller in "${callers[@]}"; do
         wait "$caller" || { cat "$dir/bus.log"; return 1; }
     done
-}
-
-# asleep SECONDS: not a single wakeup for that long
-asleep() {
-    local before
-    before=$(wakeups)
-    sleep "$1"
-    [ "$(wakeups)" = "$before" ]
 }
 
 @test "daemon: a change that waits keeps it, asleep: no wakeup at all; it is made when the last user goes" {

@@ -22,7 +22,7 @@ fuzz check-fuzz:
 	$(Q)mkdir -p $(O)/fuzz/found; failed=0; n=0; fixed="setarch -R"; $$fixed true || fixed=; \
 	for j in $(foreach n,$(fuzz_names),$n:$(or $(FUZZ_SECONDS),$(fuzz_seconds_$n),10)); do \
 	    i=$${j%:*} t=$${j#*:} n=$$((n + 1)); mkdir -p $(O)/fuzz/corpus/$$i; \
-	    set -- -max_total_time=$$t -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 $(FUZZ_SEED) \
+	    set -- -max_total_time=$$t -timeout=300 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 $(FUZZ_SEED) \
 	        -artifact_prefix=$(O)/fuzz/found/$$i-; \
 	    [ ! -f tests/fuzz/$$i.dict ] || set -- "$$@" -dict=tests/fuzz/$$i.dict; \
 	    set -- "$$@" $(O)/fuzz/corpus/$$i; \

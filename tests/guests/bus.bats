@@ -116,9 +116,7 @@ missing: no such guest; 'nestctl guest list' names them all"
 }
 
 @test "guests on the bus: expose, hide, undo" {
-    busctl --system monitor --match="type='signal',member='PropertiesChanged'" --json=short >"$dir/signals" 2>&1 3>&- &
-    monitor=$!
-    retry grep -q Monitoring "$dir/signals"
+    monitor "$dir/signals" --match="type='signal',member='PropertiesChanged'"
     run guest Expose 'a{sv}' 0
     assert_success
     assert_output --partial '\"changed\":true,\"done\":true,\"needs_restart\":false'
@@ -134,7 +132,7 @@ missing: no such guest; 'nestctl guest list' names them all"
     assert_equal "$(value Exposed)" 's "no"'
     retry grep -q '"Exposed":{"type":"s","data":"no"}' "$dir/signals"
     grep '"Exposed":{"type":"s","data":"no"}' "$dir/signals" | grep -q "$GUEST"
-    kill "$monitor"
+    kill "$monitor_pid"
     run guest Undo
     assert_success
     assert_equal "$(definition chosen)" "$before"
@@ -159,9 +157,7 @@ missing: no such guest; 'nestctl guest list' names them all"
 watch() {
     printf '[Guests]\nExpose=lab-*\n' >"$host/etc/nestd/nestd.conf"
     kill -HUP "$nestd_pid"
-    busctl --system monitor --match="type='signal',sender='org.nestd1'" --json=short >"$dir/signals" 2>&1 3>&- &
-    monitor=$!
-    retry grep -q Monitoring "$dir/signals"
+    monitor "$dir/signals" --match="type='signal',sender='org.nestd1'"
     # once this one is exposed it has seen all that were there, and what comes later is new
     define lab-0 6a7c9d2e-0000-4000-8000-000000000010 "<cpu mode='host-model'/>"
     retry exposed lab-0
@@ -200,7 +196,7 @@ signal() {
     # those that were there before were not announced
     run signal InterfacesAdded "\"$GUEST\""
     assert_failure
-    kill "$monitor"
+    kill "$monitor_pid"
 }
 
 @test "guests on the bus: libvirtd was gone: what changed meanwhile is told, and nothing else" {
@@ -219,7 +215,7 @@ signal() {
     retry signal PropertiesChanged "$GUEST" '"Exposed":{"type":"s","data":"no"}'
     retry signal InterfacesRemoved "${OTHER//-/_}"
     assert_equal "$(grep -c '"member":"InterfacesAdded"' "$dir/signals")" "$added"
-    kill "$monitor" "$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")"
+    kill "$monitor_pid" "$(cat "$XDG_RUNTIME_DIR/libvirt/libvirtd.pid")"
 }
 
 # configure ENTRY: the guests that nestd is to expose
@@ -299,11 +295,9 @@ says() {
     restart_nestd '[Daemon]\nIdleExitSec=1\n[Guests]\nExpose=lab-*\n'
     define lab-0 6a7c9d2e-0000-4000-8000-000000000010 "<cpu mode='host-model'/>"
     retry exposed lab-0
-    # the idle timer, which does not end it, then nothing; its worker answers libvirtd's pings
+    # the idle timer, which does not end it, and what it is told of the guests; then nothing: its worker answers libvirtd's pings
     sleep 4
-    before=$(awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status")
-    sleep 8
-    assert_equal "$(awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$nestd_pid/status")" "$before"
+    retry asleep 8
 }
 
 @test "guests on the bus: wrong options change nothing" {

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck disable=SC2016,SC2154 # dollars are for the host; support.bash sets top and O
+# shellcheck disable=SC2016,SC2154 # dollars are for the host; support.bash sets top
 # What nestctl needs a whole machine for: the kernel's events, polkit's agent on a terminal, a dump of a real host.
 
-load support # sets top and O
+load support # sets top
 
 setup_file() {
     host_start
-    "$top/tests/hosts/amd" push "$top/tests/cli/on-terminal.py" "$O/tests/bench-run" /root
+    "$top/tests/hosts/amd" push "$top/tests/cli/on-terminal.py" /root
 }
 
 teardown_file() {
@@ -81,18 +81,4 @@ teardown_file() {
     assert_success
     assert_line --index 0 1
     assert_line --index 1 --partial 'No such file'
-}
-
-# Not a test of speed: that is make bench. It says whether anything is ten times off on a machine that has it all.
-@test "status is no slower than several lscpu" {
-    run there '
-        cd /root
-        for i in 1 2 3 4 5 6 7 8 9; do
-            ./bench-run nestctl status --no-pager >>status
-            ./bench-run lscpu >>lscpu
-        done
-        for i in status lscpu; do sort -n $i | sed -n 5p | cut -d. -f1; done'
-    assert_success
-    echo "# status : lscpu = ${lines[0]} : ${lines[1]} us" >&3
-    assert [ "${lines[0]}" -lt $((10 * lines[1])) ]
 }
