@@ -100,7 +100,7 @@ static bool event_wakes_hlt(u32 info)
 static bool pending_bs_ok(struct nv_vcpu *v)
 {
 	bool bs = V(GUEST_PENDING_DBG) & NV_BIT(14);
-	bool tf = V(GUEST_RFLAGS) & FL_TF, btf = V(GUEST_DEBUGCTL) & 2;
+	bool tf = V(GUEST_RFLAGS) & FL_TF, btf = V(GUEST_DEBUGCTL) & DEBUGCTL_BTF;
 
 	if (!(V(GUEST_INTERRUPTIBILITY) & (INTR_STI | INTR_MOV_SS)) && V(GUEST_ACTIVITY) != ACT_HLT)
 		return true;

@@ -225,6 +225,7 @@ void nv_vm_unpin(struct nv_vm *vm);
 /* KVM_GET/SET_NESTED_STATE; linux/ translates to struct kvm_nested_state. The pages hold struct nv_vmcs12. */
 #define NV_NS_GUEST_MODE 1u
 #define NV_NS_RUN_PENDING 2u
+#define NV_NS_MTF_PENDING 4u
 struct nv_nested_state {
 	u32 flags;
 	bool has_vmcs12, has_shadow;

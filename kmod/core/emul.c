@@ -168,8 +168,10 @@ static void finish_string(struct nv_vcpu *v, u32 reg)
 	if (v->n->io.rep) {
 		val = v->regs[R_RCX] - 1;
 		v->regs[R_RCX] = v->n->io.addr_size == 2 ? (v->regs[R_RCX] & ~mask) | (val & mask) : val & mask;
-		if (val & mask)
-			return; /* the same instruction again */
+		if (val & mask) { /* the same instruction again */
+			nv_insn_boundary(v);
+			return;
+		}
 	}
 	nv_skip_insn(v);
 }
@@ -374,7 +376,7 @@ int nv_handle_mmio(struct nv_vcpu *v, u64 gpa)
 	if (d.write) {
 		val = d.imm ? (u64)(s64)(s32)d.immval : nv_reg(v, d.reg);
 		memcpy(v->ux.io.data, &val, d.size);
-		nv_put(v->cur, F_GUEST_RIP, n->io.next_rip);
+		nv_insn_done(v, n->io.next_rip);
 		return NV_USER;
 	}
 	n->io.type = NV_UX_MMIO;
@@ -409,7 +411,7 @@ int nv_complete_io(struct nv_vcpu *v)
 		if (n->io.sign && n->io.size < 8)
 			val = (u64)((s64)(val << (64 - 8 * n->io.size)) >> (64 - 8 * n->io.size));
 		set_part(v, n->io.reg, val, n->io.dest_size);
-		nv_put(v->cur, F_GUEST_RIP, n->io.next_rip);
+		nv_insn_done(v, n->io.next_rip);
 		return NV_RESUME;
 	}
 	if (n->io.string) {

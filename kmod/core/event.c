@@ -206,15 +206,21 @@ static void exit_for_exc(struct nv_vcpu *v)
 	nv_vmexit(v, XR_EXC_NMI, e.payload, INFO_MAKE(EV_HW_EXC, e.vector) | (e.has_err ? (u32)INFO_ERR : 0), e.has_err ? e.err : 0);
 }
 
-/* Order of 6.9 and 26.2: exception, then NMI, then interrupt. */
+/* Order of 6.9, 26.2 and 26.5.2: exception, then MTF, then NMI, then interrupt. */
 static void events_for_l1(struct nv_vcpu *v)
 {
 	struct nv_events *ev = &v->n->ev;
 
 	ev->force_exit = false;
 	if (ev->exc.pending) {
+		ev->mtf = false; /* the CPU's own comes behind the delivery (26.5.2) */
 		if (l1_wants_exc(v, ev->exc.vector, ev->exc.err))
 			exit_for_exc(v);
+		return;
+	}
+	/* 26.5.2: the instruction that L0 emulated ends with it; a single-step trap at the same boundary stays pending. */
+	if (ev->mtf) {
+		nv_vmexit(v, XR_MTF, 0, 0, 0);
 		return;
 	}
 	if (posted_vector(v)) {
@@ -362,18 +368,27 @@ int nv_events_before_entry(struct nv_vcpu *v)
 
 /* ---- RIP past an instruction ---- */
 
-bool nv_skip_insn(struct nv_vcpu *v)
+void nv_insn_boundary(struct nv_vcpu *v)
 {
 	struct nv_vmcs *m = v->cur;
-	u64 rip = nv_get(m, F_GUEST_RIP) + nv_get(m, F_EXIT_INSN_LEN);
 	u64 intr = nv_get(m, F_GUEST_INTERRUPTIBILITY);
 
-	nv_put(m, F_GUEST_RIP, nv_long64(v) ? rip : (u32)rip);
 	if (intr & (INTR_STI | INTR_MOV_SS))
 		nv_put(m, F_GUEST_INTERRUPTIBILITY, intr & ~(INTR_STI | INTR_MOV_SS));
-	if (!(nv_get(m, F_GUEST_RFLAGS) & FL_TF))
-		return false;
-	/* The trap that the skipped instruction would have ended with (bit 14: BS). */
-	nv_put(m, F_GUEST_PENDING_DBG, nv_get(m, F_GUEST_PENDING_DBG) | NV_BIT(14));
-	return true;
+	if (v->in_l2 && cpu12(v, CPU_MTF))
+		v->n->ev.mtf = true;
+	/* The trap that the instruction would have ended with (bit 14: BS); with BTF only branches have it, and none is emulated. */
+	if ((nv_get(m, F_GUEST_RFLAGS) & FL_TF) && !(nv_get(m, F_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		nv_put(m, F_GUEST_PENDING_DBG, nv_get(m, F_GUEST_PENDING_DBG) | NV_BIT(14));
+}
+
+void nv_insn_done(struct nv_vcpu *v, u64 rip)
+{
+	nv_put(v->cur, F_GUEST_RIP, nv_long64(v) ? rip : (u32)rip);
+	nv_insn_boundary(v);
+}
+
+void nv_skip_insn(struct nv_vcpu *v)
+{
+	nv_insn_done(v, nv_get(v->cur, F_GUEST_RIP) + nv_get(v->cur, F_EXIT_INSN_LEN));
 }

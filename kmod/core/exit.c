@@ -323,6 +323,9 @@ static nv_noinline int entry_failed(struct nv_vcpu *v, bool vmfail, u32 reason)
 u32 nv_exit_begin(struct nv_vcpu *v)
 {
 	nv_vmcs_exited(v->cur);
+	/* For L1's MSR-store area: what L0 does until it is written, interrupts of the host included, is no time of L2's. */
+	if (v->in_l2 && V(EXIT_STORE_COUNT))
+		v->n->exit_tsc = mach_tsc();
 	return (u32)nv_get(v->cur, F_EXIT_REASON);
 }
 

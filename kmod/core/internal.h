@@ -125,6 +125,7 @@ struct nv_events {
 	struct nv_exc exc;
 	bool nmi, irq;
 	u8 irq_vector;
+	bool mtf; /* L2 is behind an instruction that L0 emulated, and L1's monitor trap flag is set */
 	bool force_exit; /* enter L2 and come straight back: an event waits for L1 but L1's injection goes first */
 };
 void nv_inject_ud(struct nv_vcpu *v);
@@ -132,7 +133,9 @@ void nv_inject_gp(struct nv_vcpu *v, u32 err);
 void nv_inject_pf(struct nv_vcpu *v, u64 addr, u32 err);
 void nv_save_vectoring(struct nv_vcpu *v); /* IDT-vectoring information of the exit into events.inj_* */
 int nv_events_before_entry(struct nv_vcpu *v); /* not needed when nv_events_quiet() */
-bool nv_skip_insn(struct nv_vcpu *v); /* RIP past the instruction that exited; true: single-step trap is now pending */
+void nv_skip_insn(struct nv_vcpu *v); /* RIP past the instruction that exited, and what comes at its end */
+void nv_insn_done(struct nv_vcpu *v, u64 rip); /* the same, for one whose length the CPU did not give */
+void nv_insn_boundary(struct nv_vcpu *v); /* an iteration of REP is over */
 
 /* ---- nested state of a vCPU ---- */
 struct nv_check_result {
@@ -145,6 +148,7 @@ struct nv_nested {
 	u64 vmxon_ptr, ptr12; /* gpa, NV_NOMAP: none */
 	struct nv_vmcs12 *vmcs12; /* the current one; meaningless when ptr12 is NV_NOMAP */
 	u64 *val12; /* vmcs12->val */
+	u64 exit_tsc; /* the CPU's TSC at the exit; kept only when L1's MSR-store area is not empty */
 	u64 feature_control;
 	u32 dirty12; /* groups L1 wrote since they were merged into vmcs02 */
 	u32 check12; /* groups to be checked again */
@@ -208,7 +212,7 @@ static inline bool nv_events_quiet(struct nv_vcpu *v)
 	const struct nv_events *ev = &v->n->ev;
 	u64 windows = v->cur->val[F_CPU_CTL] ^ (v->in_l2 ? V12(v, CPU_CTL) : 0);
 
-	return !(ev->exc.pending | ev->nmi | ev->irq | ev->force_exit | v->hlt | v->want_irq_window) &&
+	return !(ev->exc.pending | ev->mtf | ev->nmi | ev->irq | ev->force_exit | v->hlt | v->want_irq_window) &&
 	       !(ev->inj_info & NV_BIT(31)) && !(windows & (CPU_INTR_WINDOW | CPU_NMI_WINDOW));
 }
 

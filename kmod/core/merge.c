@@ -210,6 +210,8 @@ static nv_noinline void merge_seg(struct nv_vcpu *v)
 		if (nv_fields[f].group == NV_G_SEG && nv_field_offered((int)f))
 			nv_put(m, (enum nv_field)f, v->n->val12[f]);
 	nv_put(m, F_VMCS_LINK, NV_NOMAP); /* shadowing by L1 is done by the core */
+	/* Branch records and traces (BTS interrupts, too) would be made with the host's MSRs: L2 has what L1's WRMSR leaves. */
+	nv_put(m, F_GUEST_DEBUGCTL, V(GUEST_DEBUGCTL) & DEBUGCTL_BTF);
 }
 
 /* State that comes from vmcs12 only if an entry control says so, else from L1 as it runs (27.3.2.1). */

@@ -32,8 +32,8 @@ static bool vmcs_value_ok(u32 msr, u64 val)
 	switch (msr) {
 	case M_SYSENTER_CS:
 		return !(val >> 32);
-	case M_DEBUGCTL: /* no last-branch records: they are not switched */
-		return !(val & ~2ull);
+	case M_DEBUGCTL:
+		return !(val & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
 	case M_PAT:
 		for (i = 0; i < 8; i++, val >>= 8)
 			if ((val & 0xff) > 7 || (val & 0xff) == 2 || (val & 0xff) == 3)
@@ -98,7 +98,8 @@ int nv_set_msr(struct nv_vcpu *v, u32 msr, u64 val, bool host)
 	if (f >= 0) {
 		if (!vmcs_value_ok(msr, val))
 			return -EINVAL;
-		nv_put(v->cur, (enum nv_field)f, val);
+		/* Last-branch records are not switched: what every CPU of this family has may be set, and does nothing (as with KVM). */
+		nv_put(v->cur, (enum nv_field)f, msr == M_DEBUGCTL ? val & DEBUGCTL_BTF : val);
 		return 0;
 	}
 	if (is_vmx_cap(msr)) /* user space may restore what it read */

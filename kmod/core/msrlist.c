@@ -42,7 +42,11 @@ bool nv_store_msrs(struct nv_vcpu *v, u64 gpa, u32 count)
 		struct msr_entry e;
 
 		if (i >= max || mach_read_guest(v->vm, at, &e, 8) || forbidden(&e, false) ||
-		    nv_get_msr(v, e.index, &val, false) || mach_write_guest(v->vm, at + 8, &val, 8))
+		    nv_get_msr(v, e.index, &val, false))
+			return false;
+		if (e.index == M_TSC)
+			val = v->n->exit_tsc + v->tsc_offset;
+		if (mach_write_guest(v->vm, at + 8, &val, 8))
 			return false;
 	}
 	return true;

@@ -156,8 +156,6 @@ bool nv_l1_wants(struct nv_vcpu *v, u32 reason)
 		return cpu12(v, CPU_MWAIT);
 	case XR_MONITOR:
 		return cpu12(v, CPU_MONITOR);
-	case XR_MTF:
-		return cpu12(v, CPU_MTF);
 	case XR_PAUSE:
 		return cpu12(v, CPU_PAUSE) || cpu2_12(v, CPU2_PLE);
 	case XR_TPR_BELOW:
@@ -335,7 +333,7 @@ void nv_load_l1_state(struct nv_vcpu *v)
 		pat = nv_get(from, F_GUEST_PAT);
 	nv_shadow_after_exit(v);
 	v->in_l2 = v->hlt = false;
-	n->run_pending = n->own_timer = n->timer_forced = n->ev.force_exit = false;
+	n->run_pending = n->own_timer = n->timer_forced = n->ev.force_exit = n->ev.mtf = false;
 	if (v->cur != m)
 		mach_vmcs_load(v, m);
 	if (!n->host01_ok)
@@ -397,6 +395,7 @@ void nv_vmexit(struct nv_vcpu *v, u32 reason, u64 qual, u32 intr_info, u32 intr_
 	V(EXIT_INTR_INFO) = intr_info;
 	V(EXIT_INTR_ERR) = intr_err;
 	V(EXIT_INSN_LEN) = v->n->ev.inj_len;
+	v->n->exit_tsc = mach_tsc(); /* it may come long after the CPU's own exit */
 	V(EXIT_INSN_INFO) = 0;
 	leave_l2(v, reason);
 }

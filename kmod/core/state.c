@@ -145,6 +145,8 @@ int nv_get_nested_state(struct nv_vcpu *v, struct nv_nested_state *s)
 		s->flags |= NV_NS_GUEST_MODE;
 		if (n->run_pending)
 			s->flags |= NV_NS_RUN_PENDING;
+		if (ev->mtf)
+			s->flags |= NV_NS_MTF_PENDING;
 		if (n->own_timer)
 			s->preempt_deadline = mach_tsc() + v->tsc_offset +
 					      ((u64)nv_timer_left(v) << (nv_caps.hw[CAP_MISC] & MISC_RATE));
@@ -170,7 +172,7 @@ static bool state_ok(const struct nv_nested_state *s)
 {
 	const struct nv_vmcs12 *m = (const struct nv_vmcs12 *)s->vmcs12;
 
-	if (s->flags & ~(NV_NS_GUEST_MODE | NV_NS_RUN_PENDING))
+	if (s->flags & ~(NV_NS_GUEST_MODE | NV_NS_RUN_PENDING | NV_NS_MTF_PENDING))
 		return false;
 	if (s->vmxon_pa == NV_NOMAP)
 		return s->vmcs12_pa == NV_NOMAP && !s->flags && !s->has_vmcs12;
@@ -209,6 +211,7 @@ int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s)
 	if (s->has_shadow && V(VMCS_LINK) != NV_NOMAP && mach_write_guest(v->vm, V(VMCS_LINK), s->shadow12, NV_PAGE_SIZE))
 		goto refuse;
 	nv_resume_l2(v, s->flags & NV_NS_RUN_PENDING, s->preempt_deadline);
+	n->ev.mtf = (s->flags & NV_NS_MTF_PENDING) && cpu12(v, CPU_MTF);
 	return 0;
 
 refuse:

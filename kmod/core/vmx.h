@@ -273,6 +273,8 @@ enum { XV_DB = 1, XV_NMI = 2, XV_BP = 3, XV_OF = 4, XV_UD = 6, XV_NM = 7, XV_DF 
 #define M_SYSENTER_EIP 0x176u
 #define M_MISC_ENABLE 0x1a0u
 #define M_DEBUGCTL 0x1d9u
+#define DEBUGCTL_LBR NV_BIT(0)
+#define DEBUGCTL_BTF NV_BIT(1)
 #define M_PAT 0x277u
 #define M_PERF_GLOBAL 0x38fu
 #define M_VMX_BASIC 0x480u

@@ -301,7 +301,8 @@ static long get_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user 
 	need += s->has_shadow ? 2 * VMCS12_BYTES : s->has_vmcs12 ? VMCS12_BYTES : 0;
 	k.size = need;
 	k.flags = (s->flags & NV_NS_GUEST_MODE ? KVM_STATE_NESTED_GUEST_MODE : 0) |
-		  (s->flags & NV_NS_RUN_PENDING ? KVM_STATE_NESTED_RUN_PENDING : 0);
+		  (s->flags & NV_NS_RUN_PENDING ? KVM_STATE_NESTED_RUN_PENDING : 0) |
+		  (s->flags & NV_NS_MTF_PENDING ? KVM_STATE_NESTED_MTF_PENDING : 0);
 	k.hdr.vmx.vmxon_pa = s->vmxon_pa;
 	k.hdr.vmx.vmcs12_pa = s->vmcs12_pa;
 	if (s->preempt_deadline) {
@@ -329,14 +330,15 @@ static long set_nested_state(struct nvx_vcpu *x, struct kvm_nested_state __user 
 	if (copy_from_user(&k, u, sizeof(k)))
 		return -EFAULT;
 	if (k.format != KVM_STATE_NESTED_FORMAT_VMX || k.size < sizeof(k) ||
-	    k.flags & ~(KVM_STATE_NESTED_GUEST_MODE | KVM_STATE_NESTED_RUN_PENDING) || k.hdr.vmx.smm.flags ||
+	    k.flags & ~(KVM_STATE_NESTED_GUEST_MODE | KVM_STATE_NESTED_RUN_PENDING | KVM_STATE_NESTED_MTF_PENDING) || k.hdr.vmx.smm.flags ||
 	    k.hdr.vmx.flags & ~KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE)
 		return -EINVAL;
 	s = kvzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (!s)
 		return -ENOMEM;
 	s->flags = (k.flags & KVM_STATE_NESTED_GUEST_MODE ? NV_NS_GUEST_MODE : 0) |
-		   (k.flags & KVM_STATE_NESTED_RUN_PENDING ? NV_NS_RUN_PENDING : 0);
+		   (k.flags & KVM_STATE_NESTED_RUN_PENDING ? NV_NS_RUN_PENDING : 0) |
+		   (k.flags & KVM_STATE_NESTED_MTF_PENDING ? NV_NS_MTF_PENDING : 0);
 	s->vmxon_pa = k.hdr.vmx.vmxon_pa;
 	s->vmcs12_pa = k.hdr.vmx.vmcs12_pa;
 	if (k.hdr.vmx.flags & KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE)

@@ -118,7 +118,7 @@ static void msrs(void **state)
 		u64 good, bad;
 	} rw[] = { { M_SYSENTER_CS, 8, 1ull << 32 }, { M_SYSENTER_ESP, 0x1000, 1ull << 47 }, { M_SYSENTER_EIP, 0x2000, 1ull << 50 },
 		   { M_FS_BASE, 0x3000, 1ull << 48 }, { M_GS_BASE, 0xffff800000000000, 1ull << 63 }, { M_PAT, 0x0606, 0x0203 },
-		   { M_DEBUGCTL, 2, 1 }, { M_APIC_BASE, 0xfee00900, 1 << 10 }, { M_EFER, EF_LME | EF_LMA | EF_NX, 1ull << 20 },
+		   { M_DEBUGCTL, 2, 1 << 6 }, { M_APIC_BASE, 0xfee00900, 1 << 10 }, { M_EFER, EF_LME | EF_LMA | EF_NX, 1ull << 20 },
 		   { M_STAR, 77, 0 }, { M_TSC_ADJUST, 5, 0 } };
 	u64 val;
 
@@ -353,11 +353,18 @@ static void devices_in_memory(void **state)
 	mock_ept_map(G_FREE + 0x7000, MOCK_MMIO, 0x37);
 	assert_true(mock_launch());
 	memcpy(M.ram + 0x2000, "\x8b\x0b", 2);
+	mock_hw(F_GUEST_RFLAGS, FL_TF | 2);
+	mock_hw(F_GUEST_INTERRUPTIBILITY, INTR_STI);
 	mock_hw(F_GUEST_PHYS, G_FREE + 0x7000);
 	assert_int_equal(mock_exit(XR_EPT_VIOLATION, NV_R | EPTQ_LINEAR | EPTQ_FINAL), NV_USER);
 	assert_int_equal(M.v.ux.io.addr, MOCK_MMIO);
 	nv_complete_io(&M.v);
 	mock_enter();
+	/* It ends as any other instruction does. */
+	assert_int_equal(mock_hw_get(F_GUEST_PENDING_DBG), 1 << 14);
+	assert_int_equal(mock_hw_get(F_GUEST_INTERRUPTIBILITY), 0);
+	mock_hw(F_GUEST_PENDING_DBG, 0);
+	mock_hw(F_GUEST_RFLAGS, 2);
 	/* INS into a page that EPT12 does not map: L1's violation. */
 	mock_ept_map(G_FREE, 0, 0);
 	mock_hw(F_GUEST_LINEAR, G_FREE);
