@@ -72,13 +72,16 @@ endif
 
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_DEB)
 
-# apt-get is not even started when nothing is missing.
+# apt-get is not even started when nothing is missing. A mirror that fails now may do in a minute.
 deps:
 	$(Q)have=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}\n' $(DEPS) 2>/dev/null | sed -n 's/^installed //p'); \
 	missing=$$(printf '%s\n' $(DEPS) | grep -vxF "$$have"); \
 	[ -n "$$missing" ] || exit 0; \
-	set -ex; $(SUDO) apt-get update -q; \
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
+	for pause in 20 60 0; do \
+	    (set -x; $(SUDO) apt-get update -q -o Acquire::Retries=5 && \
+	     $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy -o Acquire::Retries=5 --no-install-recommends $$missing) && exit; \
+	    sleep $$pause; \
+	done; exit 1
 .PHONY: deps
 
 include common/build.mk daemon/build.mk cli/build.mk kmod/build.mk
