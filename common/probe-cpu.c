@@ -171,7 +171,11 @@ int probe_cpuinfo(struct probe *p) {
         lines.fd = -EBADF;
     else
         r = read_cpuinfo(p, &lines, n_with);
-    if (r < 0 && (r = probe_warn(p, "%s: %s", path, strerror(-r))) < 0)
+    if (r == -ENOENT) /* every machine has it: one without it is told of */
+        r = probe_warn(p, "%s: %s", path, strerror(ENOENT));
+    else if (r < 0)
+        r = probe_warn_unreadable(p, path, r);
+    if (r < 0)
         return r;
     if (f->n_cpus == 0)
         p->flags_all = 0;

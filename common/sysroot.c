@@ -38,6 +38,8 @@ struct sysroot *sysroot_free(struct sysroot *root) {
     return NULL;
 }
 
+#define OPEN_TRIES 1000
+
 int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode_t mode) {
     struct open_how how = {
         .flags = (unsigned)flags | O_CLOEXEC,
@@ -50,7 +52,9 @@ int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode
     if (root->live)
         fd = open(path, flags | O_CLOEXEC, mode);
     else
-        fd = syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+        /* EAGAIN: ".." was resolved while anything at all was renamed on this machine (openat2(2)). */
+        for (unsigned i = 0; (fd = syscall(SYS_openat2, root->fd, path, &how, sizeof(how))) < 0 && errno == EAGAIN && i < OPEN_TRIES;)
+            i++;
     return fd < 0 ? -errno : fd;
 }
 

@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "sysroot.h"
 #include "tests/unit/support-root.h"
@@ -190,11 +193,36 @@ static void test_write(void **state) {
     assert_int_equal(sysroot_unlink(root, "/x/y"), -ENOENT);
 }
 
+/* The kernel gives up on ".." while something is renamed, wherever that is. */
+static void test_renames(void **state) {
+    _cleanup_free_ char *one = text_format("%s/one", (char *)*state), *two = text_format("%s/two", (char *)*state);
+    _cleanup_sysroot_ struct sysroot *root = NULL;
+    pid_t child;
+
+    temp_root_puts(*state, "/one", "");
+    temp_root_puts(*state, "/a/b/file", "");
+    temp_root_link(*state, "../../a/b/../../a/b/../../a/b/../../a/b/../../a/b/../../a/b/file", "/a/b/link");
+    assert_int_equal(sysroot_open(*state, &root), 0);
+    assert_true((child = fork()) >= 0);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (rename(one, two) == 0 && rename(two, one) == 0)
+            ;
+        _exit(1);
+    }
+    for (unsigned i = 0; i < 50000; i++) {
+        _cleanup_close_ int fd = sysroot_openat(root, "/a/b/link", O_RDONLY, 0);
+        assert_true(fd >= 0);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_open), T(test_read), T(test_read_proc), T(test_lines), T(test_links), T(test_list), T(test_write),
+        T(test_open), T(test_read), T(test_read_proc), T(test_lines), T(test_links), T(test_list), T(test_write), T(test_renames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
