@@ -15,12 +15,13 @@ static int translate(struct nv_vcpu *v, u64 lin, u32 access, u64 *gpa)
 	struct nv_space s, under;
 	struct nv_walk w;
 	u32 reason;
-	u64 qual, l1_gpa;
+	u64 qual, l1_gpa, final;
 
 	nv_space_linear(v, &s, &under);
 	if (nv_cpl(v) == 3)
 		access |= NV_U;
 	memset(&w, 0, sizeof(w));
+	final = s.fmt == NV_FMT_EPT ? EPTQ_FINAL : 0;
 	switch (nv_walk(v, &s, lin, access, &w)) {
 	case NV_WALK_OK:
 		*gpa = w.pa;
@@ -34,6 +35,8 @@ static int translate(struct nv_vcpu *v, u64 lin, u32 access, u64 *gpa)
 			}
 			w.under_fault = true;
 			w.under_gpa = l2_gpa;
+			w.under_access = access;
+			final = EPTQ_FINAL;
 			break;
 		}
 		return 0;
@@ -44,9 +47,10 @@ static int translate(struct nv_vcpu *v, u64 lin, u32 access, u64 *gpa)
 	}
 	if (w.under_fault || s.fmt == NV_FMT_EPT) {
 		u64 at = w.under_fault ? w.under_gpa : lin;
+		u32 how = (w.under_fault ? w.under_access : access) & EPTQ_ACCESS;
 
 		/* As if the CPU had met it: a violation or misconfiguration for L1. */
-		if (nv_fault_ept02(v, at, (access & 7) | EPTQ_LINEAR | (s.fmt == NV_FMT_EPT ? EPTQ_FINAL : 0), &reason, &qual, &l1_gpa) != 1)
+		if (nv_fault_ept02(v, at, how | EPTQ_LINEAR | final, &reason, &qual, &l1_gpa) != 1)
 			return -EFAULT;
 		V(GUEST_PHYS) = at;
 		V(GUEST_LINEAR) = lin;
@@ -57,6 +61,7 @@ static int translate(struct nv_vcpu *v, u64 lin, u32 access, u64 *gpa)
 	return 1;
 }
 
+/* buf NULL: only whether it could be done. */
 static int copy_linear(struct nv_vcpu *v, u64 lin, u8 *buf, u32 len, u32 access)
 {
 	u64 gpa[2] = { 0, 0 };
@@ -68,7 +73,7 @@ static int copy_linear(struct nv_vcpu *v, u64 lin, u8 *buf, u32 len, u32 access)
 	r = translate(v, lin, access, &gpa[0]);
 	if (!r && part < len)
 		r = translate(v, lin + part, access, &gpa[1]);
-	if (r)
+	if (r || !buf)
 		return r;
 	if (access & NV_W) {
 		r = mach_write_guest(v->vm, gpa[0], buf, part);
@@ -204,9 +209,9 @@ int nv_handle_io(struct nv_vcpu *v)
 			n->io.type = NV_UX_NONE;
 			return NV_RESUME;
 		}
-		/* Reading it now also tells whether INS has somewhere to put its data. */
-		r = nv_read_linear(v, n->io.lin, v->ux.io.data, size);
-		if (r)
+		/* INS faults before the device is asked: what it answers is read once. */
+		r = in ? copy_linear(v, n->io.lin, NULL, size, NV_W) : nv_read_linear(v, n->io.lin, v->ux.io.data, size);
+		if (r && r != -EFAULT)
 			return r < 0 ? r : NV_RESUME;
 	} else if (!in) {
 		memcpy(v->ux.io.data, &v->regs[R_RAX], size);

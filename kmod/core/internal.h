@@ -44,6 +44,7 @@ struct nv_walk {
 	u8 ept_perm; /* EPT: bits 5:3 of the qualification, as bits 2:0 */
 	bool under_fault; /* the fault was in .under, at under_gpa */
 	u64 under_gpa;
+	u32 under_access;
 };
 enum nv_walk_result { NV_WALK_OK, NV_WALK_FAULT, NV_WALK_MISCONFIG, NV_WALK_BUS /* a table is not in RAM */ };
 /* Sets accessed and dirty flags, as the CPU would. access: NV_R or NV_W or NV_X, with NV_U for user mode. */

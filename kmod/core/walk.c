@@ -20,7 +20,7 @@ static const struct fmt_desc descs[] = {
 #define RETRIES 8
 
 struct step {
-	u64 pa, e;
+	u64 gpa, pa, e; /* gpa: before .under */
 };
 
 static bool leaf_at(const struct nv_space *s, int level, u64 e)
@@ -91,7 +91,7 @@ static u8 entry_perm(const struct nv_space *s, int level, u64 e)
 }
 
 /* Address of a table entry in L1's memory; false: w tells of the fault below. */
-static enum nv_walk_result entry_pa(struct nv_vcpu *v, const struct nv_space *s, u64 pa, struct nv_walk *w, u64 *ret)
+static enum nv_walk_result entry_pa(struct nv_vcpu *v, const struct nv_space *s, u64 pa, u32 access, struct nv_walk *w, u64 *ret)
 {
 	struct nv_walk u;
 	enum nv_walk_result r;
@@ -101,10 +101,13 @@ static enum nv_walk_result entry_pa(struct nv_vcpu *v, const struct nv_space *s,
 		return NV_WALK_OK;
 	}
 	/* With A/D flags enabled in EPT, reading a guest paging entry counts as a write (29.3.5). */
-	r = nv_walk(v, s->under, pa, s->under->ad ? NV_R | NV_W : NV_R, &u);
+	if (s->under->ad)
+		access |= NV_W;
+	r = nv_walk(v, s->under, pa, access, &u);
 	if (r != NV_WALK_OK) {
 		w->under_fault = true;
 		w->under_gpa = pa;
+		w->under_access = access;
 		w->ept_perm = u.ept_perm;
 		return r;
 	}
@@ -131,15 +134,17 @@ static bool allowed(const struct nv_space *s, u32 access, u8 perm)
 	return !(access & NV_X) || (perm & NV_X);
 }
 
-/* Sets A in every entry used, and D in the leaf for a write. 0; 1: an entry changed, walk again; -EFAULT. */
-static int set_flags(struct nv_vcpu *v, const struct nv_space *s, struct step *step, int top, int leaf, bool write)
+/* Sets A in every entry used, and D in the leaf for a write. *again: an entry changed meanwhile. */
+static enum nv_walk_result set_flags(struct nv_vcpu *v, const struct nv_space *s, struct step *step, int top, int leaf, bool write,
+				     struct nv_walk *w, bool *again)
 {
+	enum nv_walk_result res;
 	bool ept = s->fmt == NV_FMT_EPT;
 	u64 a = ept ? EPT_A : PT_A, d = ept ? EPT_D : PT_D;
 	int l, r;
 
 	if (ept && !s->ad)
-		return 0;
+		return NV_WALK_OK;
 	for (l = top; l >= leaf; l--) {
 		u64 want = a | (l == leaf && write ? d : 0);
 
@@ -147,12 +152,20 @@ static int set_flags(struct nv_vcpu *v, const struct nv_space *s, struct step *s
 			continue;
 		if ((step[l].e & want) == want)
 			continue;
+		/* Without A/D flags in EPT only now it is a write, which EPT12 may forbid (29.3.3.2). */
+		res = s->under && !s->under->ad ? entry_pa(v, s, step[l].gpa, NV_R | NV_W, w, &step[l].pa) : NV_WALK_OK;
+		if (res != NV_WALK_OK)
+			return res;
 		r = mach_cmpxchg_guest(v->vm, step[l].pa, step[l].e, step[l].e | want, descs[s->fmt].size);
-		if (r)
-			return r;
+		if (r < 0)
+			return NV_WALK_BUS;
+		if (r) {
+			*again = true;
+			break;
+		}
 		step[l].e |= want;
 	}
-	return 0;
+	return NV_WALK_OK;
 }
 
 static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s, u64 addr, u32 access, struct nv_walk *w,
@@ -164,7 +177,7 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 	enum nv_walk_result r;
 	struct nv_walk_cache *cache = s->cache;
 	u8 perm = NV_R | NV_W | NV_X | NV_U, upper = perm;
-	int level = d->levels, top = level, ret;
+	int level = d->levels, top = level;
 
 	w->pf = access & NV_W ? PF_W : 0;
 	if ((access & NV_X) && (s->nx || s->smep))
@@ -186,7 +199,8 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 		if (s->fmt == NV_FMT_PAE && level == 3 && s->pdpte) {
 			e = s->pdpte[idx];
 		} else {
-			r = entry_pa(v, s, table + idx * d->size, w, &step[level].pa);
+			step[level].gpa = table + idx * d->size;
+			r = entry_pa(v, s, step[level].gpa, NV_R, w, &step[level].pa);
 			if (r != NV_WALK_OK)
 				return r;
 			if (mach_read_guest(v->vm, step[level].pa, &e, d->size))
@@ -221,11 +235,10 @@ static enum nv_walk_result walk_once(struct nv_vcpu *v, const struct nv_space *s
 		w->pa |= addr & (NV_BIT(shift) - 1);
 		w->perm = perm;
 		w->global = s->fmt != NV_FMT_EPT && (e & PT_G);
-		ret = set_flags(v, s, step, top, level, access & NV_W);
-		if (ret < 0)
-			return NV_WALK_BUS;
-		*again = ret > 0;
-		if (cache && level == 1 && top > 1 && !ret)
+		r = set_flags(v, s, step, top, level, access & NV_W, w, again);
+		if (r != NV_WALK_OK)
+			return r;
+		if (cache && level == 1 && top > 1 && !*again)
 			*cache = (struct nv_walk_cache){ true, s->root, addr >> 21, table, upper };
 		w->dirty = s->fmt == NV_FMT_EPT ? !s->ad || (step[level].e & EPT_D) : (step[level].e & PT_D) != 0;
 		return NV_WALK_OK;

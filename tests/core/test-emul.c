@@ -372,6 +372,43 @@ static void devices_in_memory(void **state)
 	assert_int_equal(mock_exit(XR_IO, 0x60 << 16 | 1 << 4 | 1 << 3), NV_RESUME);
 	reflected(XR_EPT_VIOLATION);
 	assert_int_equal(r12(F_GUEST_PHYS), G_FREE);
+	assert_int_equal(r12(F_EXIT_QUAL), NV_W | EPTQ_LINEAR | EPTQ_FINAL);
+	/* Or maps for reading only: the device is not asked, what it would have answered is not lost. */
+	mock_ept_map(G_FREE, G_FREE, 0x31);
+	assert_true(mock_resume());
+	assert_int_equal(mock_exit(XR_IO, 0x60 << 16 | 1 << 4 | 1 << 3), NV_RESUME);
+	reflected(XR_EPT_VIOLATION);
+	assert_int_equal(r12(F_EXIT_QUAL), NV_W | NV_R << 3 | EPTQ_LINEAR | EPTQ_FINAL);
+}
+
+/* 29.3.3.2: what is done to L2's own tables for it is an access that EPT12 may forbid. Found on the way by kvm-unit-tests' [ept] group. */
+static void tables_under_ept12(void **state)
+{
+	(void)state;
+	good();
+	assert_true(mock_launch());
+	mock_hw(F_GUEST_LINEAR, G_FREE);
+	mock_hw(F_EXIT_INSN_INFO, 2 << 7);
+	/* The leaf has A and D: reading it is enough. The walk has to set A above it. */
+	mock_write(G_PT, (G_PT + 0x1000) | 0x27);
+	mock_write(G_PT + 0x1000, (G_PT + 0x2000) | 0x27);
+	mock_ept_map(G_PT, G_PT, 0x31);
+	mock_ept_map(G_PT + 0x1000, G_PT + 0x1000, 0x31);
+	assert_int_equal(mock_exit(XR_IO, 0x60 << 16 | 1 << 4), NV_USER);
+	mock_enter();
+	mock_write(G_PT + 0x1000, (G_PT + 0x2000) | 7);
+	assert_int_equal(mock_exit(XR_IO, 0x60 << 16 | 1 << 4), NV_RESUME);
+	reflected(XR_EPT_VIOLATION);
+	assert_int_equal(r12(F_GUEST_PHYS), G_PT + 0x1000);
+	assert_int_equal(r12(F_GUEST_LINEAR), G_FREE);
+	assert_int_equal(r12(F_EXIT_QUAL), NV_R | NV_W | NV_R << 3 | EPTQ_LINEAR);
+	assert_int_equal(mock_read(G_PT + 0x1000), (G_PT + 0x2000) | 7);
+	/* A table that is not mapped is read, whatever the instruction does. */
+	mock_ept_map(G_PT + 0x1000, 0, 0);
+	assert_true(mock_resume());
+	assert_int_equal(mock_exit(XR_IO, 0x60 << 16 | 1 << 4 | 1 << 3), NV_RESUME);
+	reflected(XR_EPT_VIOLATION);
+	assert_int_equal(r12(F_EXIT_QUAL), NV_R | EPTQ_LINEAR);
 }
 
 static void segmented_operands(void **state)
@@ -589,7 +626,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(control_registers), T(l2_control_registers), T(debug_registers), T(msrs), T(simple_exits), T(ports),
-		T(devices_in_memory), T(segmented_operands), T(registers), T(saved_in_l2),
+		T(devices_in_memory), T(tables_under_ept12), T(segmented_operands), T(registers), T(saved_in_l2),
 		cmocka_unit_test(every_allocation_can_fail), cmocka_unit_test(lesser_cpus),
 	};
 
