@@ -147,8 +147,9 @@ static int is_stale(const struct sysroot *root, const struct plan *plan, const c
     return r == -ENOENT ? 1 : r < 0 ? r : !!name;
 }
 
-static int new_entry(const struct plan *plan, const char *verb, unsigned undoes, mode_t mode_before,
-                     mode_t mode_after, struct entry **ret) {
+/* BEFORE: what the options file has now. */
+static int new_entry(const struct plan *plan, const char *verb, const struct entry *undoes, const struct attributes *before,
+                     struct entry **ret) {
     _cleanup_entry_ struct entry *e = calloc(1, sizeof(*e));
     struct timespec now;
 
@@ -156,9 +157,9 @@ static int new_entry(const struct plan *plan, const char *verb, unsigned undoes,
         return -ENOMEM;
     clock_gettime(CLOCK_REALTIME, &now);
     e->realtime_usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-    e->undoes = undoes;
-    e->mode_before = mode_before;
-    e->mode_after = undoes ? mode_after : mode_before;
+    e->undoes = undoes ? undoes->id : 0;
+    if (attributes_copy(before, &e->before) < 0 || attributes_copy(undoes ? &undoes->before : before, &e->after) < 0)
+        return -ENOMEM;
     e->verb = strdup(verb);
     e->summary = strdup(strempty(plan->summary));
     if (!e->verb || !e->summary || steps_copy(plan->steps, plan->n_steps, &e->steps) < 0)
@@ -168,8 +169,8 @@ static int new_entry(const struct plan *plan, const char *verb, unsigned undoes,
     return 0;
 }
 
-static int read_options_for(const struct sysroot *root, char **ret, mode_t *ret_mode, struct outcome *o) {
-    int r = run_read_options(root, ret, ret_mode);
+static int read_options_for(const struct sysroot *root, char **ret, struct attributes *ret_attributes, struct outcome *o) {
+    int r = run_read_options(root, ret, ret_attributes);
 
     if (r == -EMLINK)
         return set_result(o, 1, text_format("%s is a symbolic link", NESTD_MODPROBE_CONF),
@@ -208,20 +209,20 @@ static int check_before(const struct sysroot *root, const struct plan *plan, con
     return r < 0 ? r : 1;
 }
 
-static int run_locked(const struct sysroot *root, const struct plan *plan, const char *verb, unsigned undoes,
-                      mode_t mode_after, apply_progress_t progress, void *userdata, struct outcome *o) {
+static int run_locked(const struct sysroot *root, const struct plan *plan, const char *verb, const struct entry *undoes,
+                      apply_progress_t progress, void *userdata, struct outcome *o) {
     _cleanup_entry_ struct entry *e = NULL, *unfinished = NULL;
     _cleanup_free_ char *text = NULL, *note = NULL;
+    _cleanup_attributes_ struct attributes before = {};
     _cleanup_failure_ struct failure f = {};
-    mode_t mode = 0;
     int r;
 
     (void)journal_sweep(root);
     if ((r = journal_unfinished(root, &unfinished)) != -ENOENT)
         return r < 0 ? r : -EUCLEAN;
-    if ((r = read_options_for(root, &text, &mode, o)) != 0 || (r = check_before(root, plan, text, o)) != 0)
+    if ((r = read_options_for(root, &text, &before, o)) != 0 || (r = check_before(root, plan, text, o)) != 0)
         return r < 0 ? r : 0;
-    if ((r = new_entry(plan, verb, undoes, mode, mode_after, &e)) < 0 || (r = journal_begin(root, e)) < 0)
+    if ((r = new_entry(plan, verb, undoes, &before, &e)) < 0 || (r = journal_begin(root, e)) < 0)
         return r;
     if (run_forward(root, e, progress, userdata, &note, &f) < 0)
         return result_failed(root, plan, e, &f, o);
@@ -230,8 +231,8 @@ static int run_locked(const struct sysroot *root, const struct plan *plan, const
     return result_done(plan, e, note, o);
 }
 
-int run_plan(const struct sysroot *root, const struct plan *plan, const char *verb, unsigned undoes,
-             mode_t mode_after, apply_progress_t progress, void *userdata, struct outcome *ret) {
+int run_plan(const struct sysroot *root, const struct plan *plan, const char *verb, const struct entry *undoes,
+             apply_progress_t progress, void *userdata, struct outcome *ret) {
     _cleanup_(outcome_done) struct outcome o = {};
     _cleanup_close_ int lock = -EBADF;
     int r = 0;
@@ -248,7 +249,7 @@ int run_plan(const struct sysroot *root, const struct plan *plan, const char *ve
         if ((r = pending_store(root, NULL)) >= 0)
             r = result_of_plan(plan, &o);
     } else
-        r = run_locked(root, plan, verb, undoes, mode_after, progress, userdata, &o);
+        r = run_locked(root, plan, verb, undoes, progress, userdata, &o);
     if (r < 0)
         return r;
     *ret = o;
@@ -258,5 +259,5 @@ int run_plan(const struct sysroot *root, const struct plan *plan, const char *ve
 
 int apply_plan(const struct sysroot *root, const struct plan *plan, const char *verb, apply_progress_t progress,
                void *userdata, struct outcome *ret) {
-    return run_plan(root, plan, verb, 0, 0, progress, userdata, ret);
+    return run_plan(root, plan, verb, NULL, progress, userdata, ret);
 }

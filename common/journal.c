@@ -76,6 +76,8 @@ struct entry *entry_free(struct entry *e) {
     steps_free(e->steps, e->n_steps);
     free(e->verb);
     free(e->summary);
+    attributes_done(&e->before);
+    attributes_done(&e->after);
     free(e);
     return NULL;
 }
@@ -99,6 +101,28 @@ static int step_to_json(const struct step *s, struct json_object **ret) {
     return 0;
 }
 
+/* The mode is always there, the rest where it is known. */
+static const struct attribute_keys {
+    const char *mode, *uid, *gid, *xattrs;
+    size_t offset;
+} attribute_keys[] = {
+    {"mode_before", "uid_before", "gid_before", "xattrs_before", offsetof(struct entry, before)},
+    {"mode_after", "uid_after", "gid_after", "xattrs_after", offsetof(struct entry, after)},
+};
+
+static struct attributes *attributes_of(struct entry *e, const struct attribute_keys *k) {
+    return (struct attributes *)((char *)e + k->offset);
+}
+
+static int attributes_to_json(const struct attributes *a, const struct attribute_keys *k, struct json_object *o) {
+    if (json_add(o, k->mode, json_object_new_int((int)a->mode)) < 0 ||
+        (a->uid != (uid_t)-1 && json_add(o, k->uid, json_object_new_int64(a->uid)) < 0) ||
+        (a->gid != (gid_t)-1 && json_add(o, k->gid, json_object_new_int64(a->gid)) < 0) ||
+        json_add_string(o, k->xattrs, a->xattrs) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
 static int entry_to_json(const struct entry *e, struct json_object *o) {
     struct json_object *steps = json_object_new_array();
 
@@ -119,10 +143,11 @@ static int entry_to_json(const struct entry *e, struct json_object *o) {
         json_add_string(o, "verb", e->verb) < 0 || json_add_string(o, "summary", e->summary) < 0 ||
         json_add(o, "realtime_usec", json_object_new_int64((int64_t)e->realtime_usec)) < 0 ||
         json_add(o, "undoes", json_object_new_int64(e->undoes)) < 0 ||
-        json_add(o, "current", json_object_new_int64((int64_t)e->current)) < 0 ||
-        json_add(o, "mode_before", json_object_new_int((int)e->mode_before)) < 0 ||
-        json_add(o, "mode_after", json_object_new_int((int)e->mode_after)) < 0)
+        json_add(o, "current", json_object_new_int64((int64_t)e->current)) < 0)
         return -ENOMEM;
+    FOREACH_ARRAY(k, attribute_keys, ELEMENTSOF(attribute_keys))
+        if (attributes_to_json(attributes_of((struct entry *)e, k), k, o) < 0)
+            return -ENOMEM;
     return 0;
 }
 
@@ -165,6 +190,20 @@ static int get_number(struct json_object *o, const char *key, int64_t max, int64
     return 0;
 }
 
+static int attributes_from_json(struct json_object *o, const struct attribute_keys *k, struct attributes *ret) {
+    int64_t mode, uid = (uid_t)-1, gid = (gid_t)-1;
+    int r = get_number(o, k->mode, 07777, &mode);
+
+    if (r < 0 || (json_object_object_get_ex(o, k->uid, NULL) && (r = get_number(o, k->uid, (uid_t)-1, &uid)) < 0) ||
+        (json_object_object_get_ex(o, k->gid, NULL) && (r = get_number(o, k->gid, (gid_t)-1, &gid)) < 0) ||
+        (r = get_string(o, k->xattrs, &ret->xattrs)) < 0)
+        return r;
+    ret->mode = (mode_t)mode;
+    ret->uid = (uid_t)uid;
+    ret->gid = (gid_t)gid;
+    return 0;
+}
+
 static int step_from_json(struct json_object *o, struct step *s) {
     _cleanup_free_ char *kind = NULL;
     int r;
@@ -200,7 +239,7 @@ static int steps_from_json(struct json_object *o, struct entry *e) {
 }
 
 static int entry_from_json(struct json_object *o, unsigned id, struct entry *e) {
-    int64_t version, stored_id, realtime, undoes, current, mode_before, mode_after;
+    int64_t version, stored_id, realtime, undoes, current;
     _cleanup_free_ char *state = NULL;
     int r;
 
@@ -209,9 +248,7 @@ static int entry_from_json(struct json_object *o, unsigned id, struct entry *e) 
     if ((r = get_number(o, "version", INT_MAX, &version)) < 0 ||
         (r = get_number(o, "id", UINT_MAX, &stored_id)) < 0 ||
         (r = get_number(o, "realtime_usec", INT64_MAX, &realtime)) < 0 ||
-        (r = get_number(o, "undoes", UINT_MAX, &undoes)) < 0 ||
-        (r = get_number(o, "mode_before", 07777, &mode_before)) < 0 ||
-        (r = get_number(o, "mode_after", 07777, &mode_after)) < 0 || (r = steps_from_json(o, e)) < 0 ||
+        (r = get_number(o, "undoes", UINT_MAX, &undoes)) < 0 || (r = steps_from_json(o, e)) < 0 ||
         (r = get_number(o, "current", (int64_t)e->n_steps, &current)) < 0 ||
         (r = get_string(o, "state", &state)) < 0 || (r = get_string(o, "verb", &e->verb)) < 0 ||
         (r = get_string(o, "summary", &e->summary)) < 0)
@@ -222,8 +259,9 @@ static int entry_from_json(struct json_object *o, unsigned id, struct entry *e) 
     e->realtime_usec = (uint64_t)realtime;
     e->undoes = (unsigned)undoes;
     e->current = (size_t)current;
-    e->mode_before = (mode_t)mode_before;
-    e->mode_after = (mode_t)mode_after;
+    FOREACH_ARRAY(k, attribute_keys, ELEMENTSOF(attribute_keys))
+        if ((r = attributes_from_json(o, k, attributes_of(e, k))) < 0)
+            return r;
     for (e->state = 0; e->state < _CHANGE_STATE_MAX; e->state++)
         if (streq(state, states[e->state]))
             return 0;

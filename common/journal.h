@@ -26,8 +26,8 @@ struct entry {
     struct step *steps;
     size_t n_steps;
     size_t current;
-    /* Permissions of /etc/modprobe.d/nestd.conf before and after; what a step calls before and after is its content. */
-    mode_t mode_before, mode_after;
+    /* Of /etc/modprobe.d/nestd.conf; what a step calls before and after is its content. */
+    struct attributes before, after;
 };
 
 void steps_free(struct step *steps, size_t n);

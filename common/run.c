@@ -47,9 +47,9 @@ int run_lock(const struct sysroot *root, int *ret_fd) {
     return 0;
 }
 
-int run_read_options(const struct sysroot *root, char **ret, mode_t *ret_mode) {
+int run_read_options(const struct sysroot *root, char **ret, struct attributes *ret_attributes) {
     _cleanup_free_ char *text = NULL, *link = NULL;
-    struct stat st;
+    struct attributes attributes;
     size_t size;
     int r;
 
@@ -58,20 +58,27 @@ int run_read_options(const struct sysroot *root, char **ret, mode_t *ret_mode) {
     r = sysroot_read(root, NESTD_MODPROBE_CONF, OPTIONS_FILE_MAX, &text, &size);
     if (r == -ENOENT) {
         *ret = NULL;
-        *ret_mode = 0644;
+        *ret_attributes = (struct attributes)ATTRIBUTES_NEW(0644);
         return 0;
     }
-    if (r < 0 || (r = sysroot_stat(root, NESTD_MODPROBE_CONF, &st)) < 0)
+    if (r < 0)
         return r;
     if (strlen(text) != size)
         return -EBADMSG;
+    if ((r = sysroot_attributes(root, NESTD_MODPROBE_CONF, &attributes)) < 0)
+        return r;
     *ret = TAKE_PTR(text);
-    *ret_mode = st.st_mode & 07777;
+    *ret_attributes = attributes;
     return 0;
 }
 
-static int write_options(const struct sysroot *root, const char *text, mode_t mode) {
-    int r = text ? sysroot_write_atomic(root, NESTD_MODPROBE_CONF, text, strlen(text), mode) :
+static const char *why_not_written(int r) {
+    return r == -EPERM ? "its owner cannot be given to what replaces it: chown it to root, or use nestctl --direct as root"
+                       : strerror(-r);
+}
+
+static int write_options(const struct sysroot *root, const char *text, const struct attributes *attributes) {
+    int r = text ? sysroot_replace(root, NESTD_MODPROBE_CONF, text, strlen(text), attributes) :
                    sysroot_unlink(root, NESTD_MODPROBE_CONF);
 
     return !text && r == -ENOENT ? 0 : r;
@@ -200,8 +207,8 @@ static int make_step(const struct sysroot *root, struct entry *e, const struct s
 
     switch (s->kind) {
     case STEP_WRITE_OPTIONS:
-        if ((r = write_options(root, s->after, e->mode_after)) < 0)
-            return fail(f, r, text_format("%s could not be written: %s", NESTD_MODPROBE_CONF, strerror(-r)));
+        if ((r = write_options(root, s->after, &e->after)) < 0)
+            return fail(f, r, text_format("%s could not be written: %s", NESTD_MODPROBE_CONF, why_not_written(r)));
         return 0;
     case STEP_SET_PARAMETER:
         return set_parameter(root, s, s->after, f);
@@ -264,21 +271,21 @@ static const struct step *made(const struct entry *e, enum step_kind kind) {
 
 static int restore_options(const struct sysroot *root, const struct entry *e, struct failure *f) {
     const struct step *s = made(e, STEP_WRITE_OPTIONS);
+    _cleanup_attributes_ struct attributes attributes = {};
     _cleanup_free_ char *text = NULL;
-    mode_t mode;
     int r;
 
     if (!s)
         return 0;
-    if ((r = run_read_options(root, &text, &mode)) < 0 && r != -EMLINK && r != -EBADMSG)
+    if ((r = run_read_options(root, &text, &attributes)) < 0 && r != -EMLINK && r != -EBADMSG)
         return fail(f, r, text_format("%s could not be read: %s", NESTD_MODPROBE_CONF, strerror(-r)));
-    if (streq_ptr(text, s->before) && (!text || mode == e->mode_before) && r >= 0)
+    if (streq_ptr(text, s->before) && (!text || attributes_equal(&attributes, &e->before)) && r >= 0)
         return 0;
     /* Neither what was nor what we wrote: somebody's edit since the crash, which is not ours to lose. */
     if (r < 0 || (!streq_ptr(text, s->after) && !streq_ptr(text, s->before)))
         return 0;
-    if ((r = write_options(root, s->before, e->mode_before)) < 0)
-        return fail(f, r, text_format("%s could not be put back: %s", NESTD_MODPROBE_CONF, strerror(-r)));
+    if ((r = write_options(root, s->before, &e->before)) < 0)
+        return fail(f, r, text_format("%s could not be put back: %s", NESTD_MODPROBE_CONF, why_not_written(r)));
     return 0;
 }
 
@@ -415,15 +422,15 @@ int run_backward(const struct sysroot *root, struct entry *e, bool booting, stru
 
 static int step_is_made(const struct sysroot *root, const struct entry *e, const struct step *s) {
     _cleanup_free_ char *text = NULL, *module = NULL, *name = NULL, *value = NULL, *wanted = NULL;
+    _cleanup_attributes_ struct attributes attributes = {};
     struct run_guest guest;
     const char *slash;
-    mode_t mode;
     int r;
 
     switch (s->kind) {
     case STEP_WRITE_OPTIONS:
-        r = run_read_options(root, &text, &mode);
-        return r < 0 ? r : streq_ptr(text, s->after) && (!text || mode == e->mode_after);
+        r = run_read_options(root, &text, &attributes);
+        return r < 0 ? r : streq_ptr(text, s->after) && (!text || attributes_equal(&attributes, &e->after));
     case STEP_SET_PARAMETER:
         if (!(slash = strchr(s->target, '/')))
             return -EBADMSG;

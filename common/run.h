@@ -35,9 +35,9 @@ struct run_guest {
 };
 int run_guest(const struct step *s, struct run_guest *ret);
 
-/* The text of the options file and its permissions; no file: *RET NULL. -EBADMSG: a NUL is in it. -EMLINK: a symlink. */
-int run_read_options(const struct sysroot *root, char **ret, mode_t *ret_mode);
+/* The text of the options file and what else it has; no file: *RET NULL. -EBADMSG: a NUL is in it. -EMLINK: a symlink. */
+int run_read_options(const struct sysroot *root, char **ret, struct attributes *ret_attributes);
 
-/* The whole of it: lock, check, journal, forwards, and back again on failure. UNDOES 0: not an undo. */
-int run_plan(const struct sysroot *root, const struct plan *plan, const char *verb, unsigned undoes,
-             mode_t mode_after, apply_progress_t progress, void *userdata, struct outcome *ret);
+/* The whole of it: lock, check, journal, forwards, and back again on failure. UNDOES: NULL, or the change to be taken back. */
+int run_plan(const struct sysroot *root, const struct plan *plan, const char *verb, const struct entry *undoes,
+             apply_progress_t progress, void *userdata, struct outcome *ret);

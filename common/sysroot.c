@@ -318,7 +318,23 @@ static int write_all(int fd, const char *data, size_t size) {
     return 0;
 }
 
+int sysroot_attributes(const struct sysroot *root, const char *path, struct attributes *ret) {
+    struct stat st;
+    _cleanup_close_ int fd = open_regular(root, path, &st);
+
+    return fd < 0 ? fd : attributes_read(fd, ret);
+}
+
 int sysroot_write_atomic(const struct sysroot *root, const char *path, const void *data, size_t size, mode_t mode) {
+    _cleanup_attributes_ struct attributes a = ATTRIBUTES_NEW(mode), old = {};
+
+    if (sysroot_attributes(root, path, &old) >= 0)
+        a.xattrs = TAKE_PTR(old.xattrs);
+    return sysroot_replace(root, path, data, size, &a);
+}
+
+int sysroot_replace(const struct sysroot *root, const char *path, const void *data, size_t size,
+                    const struct attributes *attributes) {
     _cleanup_close_ int dir = -EBADF, fd = -EBADF;
     _cleanup_free_ char *temporary = NULL;
     const char *name;
@@ -335,7 +351,9 @@ int sysroot_write_atomic(const struct sysroot *root, const char *path, const voi
     if (fd < 0)
         return -errno;
     r = write_all(fd, data, size);
-    if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0))
+    if (r == 0)
+        r = attributes_apply(fd, attributes);
+    if (r == 0 && (fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0))
         r = -errno;
     if (r < 0) {
         (void)unlinkat(dir, temporary, 0);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <sys/stat.h>
-#include "macros.h"
+#include "attributes.h"
 
 struct sysroot {
     int fd;     /* O_PATH directory */
@@ -48,8 +48,13 @@ int lines_next(struct lines *lines, char **ret);
 void lines_close(struct lines *lines);
 #define _cleanup_lines_ _cleanup_(lines_close)
 
+/* Of a file that can be opened for reading. */
+int sysroot_attributes(const struct sysroot *root, const char *path, struct attributes *ret);
 /* Temporary file beside it, fsync, rename, fsync of the directory (which is made, 0755, if missing): after a crash
  * there is the old or the new file, never a part. */
+int sysroot_replace(const struct sysroot *root, const char *path, const void *data, size_t size,
+                    const struct attributes *attributes);
+/* The same for a file of ours: extended attributes that it was given by others stay. */
 int sysroot_write_atomic(const struct sysroot *root, const char *path, const void *data, size_t size, mode_t mode);
 /* Removes and fsyncs the directory; -ENOENT if it was not there. */
 int sysroot_unlink(const struct sysroot *root, const char *path);

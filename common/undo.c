@@ -142,13 +142,13 @@ static int check_later(const struct history *h, size_t index, struct plan *plan)
 
 static int undo_file(const struct sysroot *root, const struct entry *e, struct plan *plan) {
     const struct step *s = find(e, STEP_WRITE_OPTIONS);
+    _cleanup_attributes_ struct attributes attributes = {};
     _cleanup_free_ char *text = NULL;
-    mode_t mode = 0;
     int r;
 
     if (!s)
         return 0;
-    r = run_read_options(root, &text, &mode);
+    r = run_read_options(root, &text, &attributes);
     if (r == -ENOMEM)
         return r;
     if (r < 0 || (!streq_ptr(text, s->after) && !streq_ptr(text, s->before))) {
@@ -160,7 +160,7 @@ static int undo_file(const struct sysroot *root, const struct entry *e, struct p
         r = strings_push(&plan->blockers, &plan->n_blockers, strdup(NESTD_MODPROBE_CONF));
         return r < 0 ? r : 1;
     }
-    if (streq_ptr(text, s->before) && (!text || mode == e->mode_before))
+    if (streq_ptr(text, s->before) && (!text || attributes_equal(&attributes, &e->before)))
         return 0;
     return plan_add_step(plan, STEP_WRITE_OPTIONS, NESTD_MODPROBE_CONF, text, s->before,
                          strdup(s->before ? "as it was before" : "it did not exist before"));
@@ -327,8 +327,8 @@ int undo_apply(const struct sysroot *root, const char *id, const struct plan *pl
     int r;
 
     if (plan->verdict == PLAN_NOTHING) /* plan_to_forget() */
-        return run_plan(root, plan, "undo", 0, 0, progress, userdata, ret);
+        return run_plan(root, plan, "undo", NULL, progress, userdata, ret);
     if ((r = read_history(root, &h)) < 0 || (r = find_change(&h, id, &index)) < 0)
         return r;
-    return run_plan(root, plan, "undo", h.list[index]->id, h.list[index]->mode_before, progress, userdata, ret);
+    return run_plan(root, plan, "undo", h.list[index], progress, userdata, ret);
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/xattr.h>
 
 #include "params.h"
 #include "tests/unit/support-root.h"
@@ -370,6 +371,19 @@ void fake_put(struct fake_machine *m, const char *path, const char *text, mode_t
     assert(chmod(new, mode) == 0 && rename(new, real) == 0);
 }
 
+bool fake_adorn(struct fake_machine *m, const char *path) {
+    /* linux/posix_acl_xattr.h, version 2: user rw-, user 0 r--, group ---, mask r--, other --- */
+    static const unsigned char acl[] = {2, 0, 0, 0,
+                                        1, 0, 6, 0, 255, 255, 255, 255, 2,  0, 4, 0, 0,   0,   0,   0,   4, 0, 0, 0, 255, 255, 255, 255,
+                                        16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255};
+    _cleanup_free_ char *real = full(m->dir, path);
+    int taken = 0;
+
+    taken += setxattr(real, "user.nestd", "\0=\n", 3, 0) == 0;
+    taken += setxattr(real, "system.posix_acl_access", acl, sizeof(acl), 0) == 0;
+    return taken > 0;
+}
+
 bool fake_has(struct fake_machine *m, const char *path) {
     struct stat st;
 
@@ -448,11 +462,11 @@ static void print_files(FILE *f, struct fake_machine *m, const char *dir) {
 
     for (int i = 0; i < n; i++) {
         _cleanup_free_ char *path = text_format("%s/%s", dir, list[i]->d_name), *text = NULL;
-        struct stat st;
+        _cleanup_attributes_ struct attributes a = {};
 
         if (list[i]->d_type == DT_REG) {
-            assert(sysroot_read(m->root, path, 1 << 20, &text, NULL) >= 0 && sysroot_stat(m->root, path, &st) >= 0);
-            fprintf(f, "%s %o: %s\n", path, st.st_mode & 07777, text);
+            assert(sysroot_read(m->root, path, 1 << 20, &text, NULL) >= 0 && sysroot_attributes(m->root, path, &a) >= 0);
+            fprintf(f, "%s %o %u:%u: %s\n%s", path, a.mode, a.uid, a.gid, text, a.xattrs);
         }
         free(list[i]);
     }

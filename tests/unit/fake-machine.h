@@ -26,11 +26,13 @@ void fake_boot(struct fake_machine *m);
 /* The machine's hardware lacks what this parameter stands for. */
 void fake_lacks(struct fake_machine *m, const char *parameter);
 void fake_put(struct fake_machine *m, const char *path, const char *text, mode_t mode);
+/* Gives it an ACL and an extended attribute; false: the file system has neither. */
+bool fake_adorn(struct fake_machine *m, const char *path);
 bool fake_has(struct fake_machine *m, const char *path);
 char *fake_parameter(struct fake_machine *m, const char *name); /* NULL: not loaded; the caller frees */
 /* Somebody uses, or no longer uses, the module. */
 void fake_use(struct fake_machine *m, bool used);
-/* All that a change may touch, as text: modprobe.d with its files and modes, the module and its parameters, /dev/kvm,
+/* All that a change may touch, as text: modprobe.d with its files and attributes, the module and its parameters, /dev/kvm,
  * what is pending. Two equal snapshots, the same machine. The caller frees. */
 char *fake_snapshot(struct fake_machine *m);
 unsigned fake_changes(struct fake_machine *m); /* in the undo list, not undone */

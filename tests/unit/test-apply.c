@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 
 #include "text.h"
 #include "tests/unit/fake-actors.h"
@@ -161,6 +162,11 @@ static void other_parameters_survive(void **state) {
     expect_same(m, before);
 }
 
+/* linux/posix_acl_xattr.h, version 2: user rw-, user 0 rw-, group r--, mask rw-, other --- */
+#define DEFAULT_ACL                                                                                           \
+    "\2\0\0\0" "\1\0\6\0\377\377\377\377" "\2\0\6\0\0\0\0\0" "\4\0\4\0\377\377\377\377"                 \
+    "\20\0\6\0\377\377\377\377" "\40\0\0\0\377\377\377\377"
+
 static void own_file_is_kept_byte_for_byte(void **state) {
     struct fake_machine *m = *state;
     _cleanup_free_ char *before = NULL;
@@ -174,6 +180,41 @@ static void own_file_is_kept_byte_for_byte(void **state) {
     expect_parameter(m, "ple_gap", "16"); /* what stood in our file stands in it still */
     undo(m, NULL, 0);
     expect_same(m, before);
+}
+
+/* ACL and extended attributes of our file go through a change and its undo, also where somebody changes them in between; what
+ * new files inherit from the directory does not come in. */
+static void attributes_are_kept(void **state) {
+    struct fake_machine *m = *state;
+    _cleanup_attributes_ struct attributes before = {}, now = {}, undone = {}, changed = {};
+    _cleanup_free_ char *snapshot = NULL, *real = text_format("%s" CONF, m->dir), *dir = strdup(real);
+
+    fake_put(m, CONF, "options kvm_intel ple_gap=16\n", 0640);
+    if (!fake_adorn(m, CONF))
+        skip(); /* this file system has neither */
+    *strrchr(dir, '/') = '\0';
+    (void)setxattr(dir, "system.posix_acl_default", DEFAULT_ACL, sizeof(DEFAULT_ACL) - 1, 0);
+    fake_boot(m);
+    snapshot = fake_snapshot(m);
+    assert_int_equal(sysroot_attributes(m->root, CONF, &before), 0);
+    assert_true(*before.xattrs);
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, NULL);
+    assert_int_equal(sysroot_attributes(m->root, CONF, &now), 0);
+    assert_string_equal(now.xattrs, before.xattrs);
+    assert_int_equal(now.mode, before.mode);
+    (void)removexattr(real, "user.nestd");
+    (void)removexattr(real, "system.posix_acl_access");
+    undo(m, NULL, 0);
+    expect_same(m, snapshot);
+    /* and a plain file stays plain */
+    fake_put(m, CONF, "options kvm_intel ple_gap=16\n", 0640);
+    (void)removexattr(real, "system.posix_acl_access");
+    assert_int_equal(sysroot_attributes(m->root, CONF, &undone), 0);
+    assert_string_equal(undone.xattrs, "");
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, NULL);
+    assert_int_equal(sysroot_attributes(m->root, CONF, &changed), 0);
+    assert_string_equal(changed.xattrs, "");
+    assert_int_equal(changed.mode, undone.mode);
 }
 
 static void hand_edit_stops_undo(void **state) {
@@ -465,6 +506,7 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(off_on_and_back), T(default_is_right), T(other_parameters_survive), T(own_file_is_kept_byte_for_byte),
+        T(attributes_are_kept),
         T(hand_edit_stops_undo), T(older_change_waits_for_newer), T(in_use), T(pending_is_undone),
         T(race_with_a_guest), T(libvirt_looks), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
         T(install_line), T(needs), T(cancelled), T(stale_plan), T(defaults), T(not_loaded), T(symlink_is_refused),

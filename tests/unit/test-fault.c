@@ -100,6 +100,7 @@ static void plain(struct fake_machine *m) {
 
 static void with_own_file(struct fake_machine *m) {
     fake_put(m, NESTD_MODPROBE_CONF, "# by hand \xff\noptions kvm_intel ple_gap=7\n", 0600);
+    (void)fake_adorn(m, NESTD_MODPROBE_CONF);
     fake_put(m, "/etc/modprobe.d/a.conf", "options kvm_intel vpid=0\n", 0644);
     fake_boot(m);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/xattr.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -218,11 +219,41 @@ static void test_renames(void **state) {
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+static void test_attributes(void **state) {
+    static const char *const wrong[] = {"7a", "=7a\n", "zz=7a\n", "7a=7a", "7a=7\n", "\n"};
+    _cleanup_sysroot_ struct sysroot *root = NULL;
+    _cleanup_attributes_ struct attributes before = {}, after = {};
+    _cleanup_free_ char *path = text_format("%s/file", (char *)*state);
+    struct attributes a = ATTRIBUTES_NEW(0600);
+
+    assert_int_equal(sysroot_open(*state, &root), 0);
+    assert_int_equal(sysroot_write_atomic(root, "/file", "one", 3, 0644), 0);
+    (void)setxattr(path, "user.nestd", "", 0, 0);
+    assert_int_equal(sysroot_attributes(root, "/file", &before), 0);
+    assert_int_equal(sysroot_write_atomic(root, "/file", "two", 3, 0640), 0);
+    assert_int_equal(sysroot_attributes(root, "/file", &after), 0);
+    assert_string_equal(after.xattrs, before.xattrs);
+    assert_int_equal(after.mode, 0640);
+    assert_int_equal(after.uid, getuid());
+    assert_false(attributes_equal(&before, &after));
+    after.mode = before.mode;
+    assert_true(attributes_equal(&before, &after));
+    FOREACH_ARRAY(text, wrong, ELEMENTSOF(wrong)) {
+        a.xattrs = (char *)*text;
+        assert_int_equal(sysroot_replace(root, "/file", "three", 5, &a), -EBADMSG);
+        assert_false(attributes_equal(&before, &a));
+    }
+    _cleanup_free_ char *text = NULL;
+    assert_int_equal(sysroot_read(root, "/file", 10, &text, NULL), 0);
+    assert_string_equal(text, "two");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_open), T(test_read), T(test_read_proc), T(test_lines), T(test_links), T(test_list), T(test_write), T(test_renames),
+        T(test_open), T(test_read), T(test_read_proc), T(test_lines), T(test_links), T(test_list), T(test_write),
+        T(test_renames), T(test_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
