@@ -42,7 +42,7 @@ def run_name(engine, flags, vcpus=1, parameters=()):
     return "+".join([engine, str(flags), str(vcpus), *parameters])
 
 
-def on_host(names, cpus=1, options=(), timeout=900, script="on-host.sh"):
+def on_host(names, cpus=1, options=(), timeout=2400, script="on-host.sh"):
     """One boot. Returns ({name: Run}, what the kernel complained of, the whole output)."""
     with tempfile.TemporaryDirectory(dir=O) as files:
         for f in ("l1run", "payload.bin", "nest.bin", "kmod/nestvmx.ko", "witness/witness.ko", "limits"):
