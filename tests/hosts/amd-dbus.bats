@@ -59,7 +59,7 @@ assert_as_before() {
         job=$(busctl --json=short call org.nestd1 /org/nestd1 org.nestd1.Host Enable "a{sv}" 1 nested b true |
               python3 -c "import json, sys; print(json.load(sys.stdin)[\"data\"][0])")
         state() { busctl get-property org.nestd1 "$job" org.nestd1.Job State; }
-        for ((i = 0; i < 300; i++)); do [ "$(state)" = "s \"running\"" ] || break; sleep 0.2; done
+        for ((i = 0; i < 1500; i++)); do [ "$(state)" = "s \"running\"" ] || break; sleep 0.2; done
         state
         busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host NestedEnabled'
     assert_success
@@ -68,8 +68,8 @@ assert_as_before() {
     assert_parameter nested 1
     run on busctl call org.nestd1 /org/nestd1 org.nestd1.Host Undo 'a{sv}' 0
     assert_success
-    eventually 60 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ] && [ ! -e /etc/modprobe.d/nestd.conf ]'
-    eventually 60 'ls /dev/kvm'
+    eventually 300 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ] && [ ! -e /etc/modprobe.d/nestd.conf ]'
+    eventually 300 'ls /dev/kvm'
     there 'udevadm settle'
     assert_as_before
 }
@@ -170,8 +170,8 @@ assert_as_before() {
     assert_output --partial '"pending": true'
     assert_parameter nested 1
     l1_stop
-    eventually 120 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ]'
-    eventually 60 'busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Pending | grep -q false'
+    eventually 300 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ]'
+    eventually 300 'busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Pending | grep -q false'
     # Back through both changes
     on nestctl undo --yes
     assert_parameter nested 1
@@ -181,7 +181,7 @@ assert_as_before() {
 
 @test "idle: nestd leaves, and wakes nothing up" {
     there 'mkdir -p /etc/nestd/nestd.conf.d && printf "[Daemon]\nIdleExitSec=3\n" >/etc/nestd/nestd.conf.d/test.conf && systemctl restart nestd'
-    eventually 120 '! systemctl is-active -q nestd'
+    eventually 300 '! systemctl is-active -q nestd'
     run on systemctl show -P Result nestd
     assert_output success
     there 'rm -r /etc/nestd'

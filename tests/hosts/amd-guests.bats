@@ -27,7 +27,7 @@ boot() {
         log=/var/log/libvirt/qemu/$1.console
         rm -f "$log"
         virsh -q start "$1"
-        for ((i = 0; i < 600; i++)); do
+        for ((i = 0; i < 1800; i++)); do
             grep -q "^L1: done" "$log" && break
             sleep 0.5
         done
@@ -148,10 +148,10 @@ race() {
         systemctl restart nestd'
     there 'sed "s|<cpu .*|<cpu mode=\"host-passthrough\"><feature policy=\"disable\" name=\"svm\"/></cpu>|; s|<name>chosen</name>|&<uuid>$(virsh domuuid chosen)</uuid>|" /root/chosen.xml >/root/again.xml
         virsh -q define /root/again.xml'
-    run eventually 60 'virsh dumpxml --inactive chosen | grep -q "require.*svm"'
+    run eventually 300 'virsh dumpxml --inactive chosen | grep -q "require.*svm"'
     assert_success
     there 'systemctl kill -s KILL libvirtd; sleep 2; virsh -q define /root/again.xml'
-    run eventually 120 'virsh dumpxml --inactive chosen | grep -q "require.*svm"'
+    run eventually 300 'virsh dumpxml --inactive chosen | grep -q "require.*svm"'
     assert_success
 }
 
@@ -179,7 +179,7 @@ race() {
         # KVM on AMD offers no evmcs, and stimer it does
         virsh dumpxml --inactive profiled | grep -q "<stimer state"
         ! virsh dumpxml --inactive profiled | grep -q evmcs
-        for ((i = 0; i < 20; i++)); do
+        for ((i = 0; i < 100; i++)); do
             echo 3 >/proc/sys/vm/drop_caches
             echo 1 >/proc/sys/vm/compact_memory
             echo 192 >/proc/sys/vm/nr_hugepages

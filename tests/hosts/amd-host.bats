@@ -139,8 +139,8 @@ print([r[\"code\"] for r in n[\"reasons\"]])"'
     run on nestctl status
     assert_output --regexp '[Ww]ait|[Pp]ending'
     l1_stop
-    eventually 120 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ]'
-    eventually 60 'busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Pending | grep -q false'
+    eventually 300 '[ "$(cat /sys/module/kvm_amd/parameters/nested)" = 0 ]'
+    eventually 300 'busctl get-property org.nestd1 /org/nestd1 org.nestd1.Host Pending | grep -q false'
     assert_parameter intercept_smi N
     assert_parameter dump_invalid_vmcb Y
     # ... and what was waited for can be undone like any change.

@@ -58,7 +58,7 @@ nested_off_by_admin() {
         rm -f /etc/modprobe.d/nestd.conf
         printf "# ours\noptions kvm_amd nested=0 intercept_smi=0\n" >/etc/modprobe.d/kvm.conf
         # libvirt may still be looking at QEMU.
-        for ((i = 0; i < 300; i++)); do
+        for ((i = 0; i < 1800; i++)); do
             modprobe -r kvm_amd 2>/dev/null && break
             sleep 0.2
         done
@@ -84,7 +84,7 @@ l1_start() {
         virsh -q destroy l1 2>/dev/null || :
         virsh -q define /root/l1.xml
         virsh -q start l1
-        for ((i = 0; i < 600; i++)); do
+        for ((i = 0; i < 1800; i++)); do
             grep -q "^L1: done" /var/log/libvirt/qemu/l1.console && exit 0
             sleep 0.5
         done
