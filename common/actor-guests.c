@@ -6,15 +6,6 @@
 
 #define ATTEMPTS 5 /* against others who redefine the guest at the same moment */
 
-void actor_guests_free(struct actor_guest *guests, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        free(guests[i].uuid);
-        free(guests[i].name);
-        free(guests[i].state);
-    }
-    free(guests);
-}
-
 static bool exists(const struct sysroot *root, const char *path) {
     struct stat st;
 

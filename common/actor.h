@@ -50,7 +50,14 @@ struct actor_guest {
     char *uuid, *name, *state; /* as guest-state.h writes it */
     bool running;
 };
-void actor_guests_free(struct actor_guest *guests, size_t n);
+static inline void actor_guests_free(struct actor_guest *guests, size_t n) {
+    FOREACH_ARRAY(g, guests, n) {
+        free(g->uuid);
+        free(g->name);
+        free(g->state);
+    }
+    free(guests);
+}
 /* Every guest with a definition that may nest when it starts next, or does. No libvirt here: none. */
 int actor_guests_exposed(const struct sysroot *root, enum extension extension, struct actor_guest **ret, size_t *ret_n,
                          char **ret_why);

@@ -42,13 +42,12 @@ int probe_warn(struct probe *p, const char *format, ...) {
     return text ? strings_push(&f->warnings, &f->n_warnings, text_clean(text, SIZE_MAX, TEXT_MAX)) : -ENOMEM;
 }
 
-/* Ours, and perhaps only now: it says nothing of the machine that is looked at. */
-static bool is_shortage(int r) {
+bool probe_is_shortage(int r) {
     return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EAGAIN || r == -EINTR;
 }
 
 int probe_warn_unreadable(struct probe *p, const char *path, int r) {
-    if (is_shortage(r))
+    if (probe_is_shortage(r))
         return r;
     return r == -ENOENT ? 0 : probe_warn(p, "%s: %s", path, strerror(-r));
 }

@@ -248,7 +248,7 @@ static int probe_modinfo(struct probe *p, struct module_facts *m, const char *pa
         r = modinfo_from_text(p, m, "nestd.modinfo");
     if (r == -ENOENT || (r == 0 && m->n_parameters == 0))
         r = modinfo_from_file(p, m, path);
-    if (r >= 0 || r == -ENOMEM)
+    if (r >= 0 || probe_is_shortage(r))
         return r;
     m->parameters_error = r == -ENOENT ? -ENODATA : r; /* libkmod's for a file without modinfo */
     return probe_warn(p, "%s: its parameters are not known: %s", path, module_error_reason(m->parameters_error, NULL));

@@ -15,6 +15,8 @@ struct probe {
 
 /* Adds to the facts' warnings; at most a few hundred. */
 int probe_warn(struct probe *p, const char *format, ...) _printf_(2, 3);
+/* Ours, and perhaps only now: it says nothing of the machine that is looked at. */
+bool probe_is_shortage(int r);
 /* A warning that PATH could not be read, unless R says that it is not there. */
 int probe_warn_unreadable(struct probe *p, const char *path, int r);
 /* Reads one line and cleans it. 0 and *RET NULL where there is none to read. */

@@ -109,6 +109,15 @@ static int open_regular(const struct sysroot *root, const char *path, struct sta
     return TAKE_FD(fd);
 }
 
+static ssize_t read_some(int fd, void *buf, size_t size) {
+    ssize_t n;
+
+    while ((n = read(fd, buf, size)) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return n;
+}
+
 int sysroot_read(const struct sysroot *root, const char *path, size_t max, char **ret, size_t *ret_size) {
     _cleanup_free_ char *buf = NULL;
     _cleanup_close_ int fd = -EBADF;
@@ -130,12 +139,9 @@ int sysroot_read(const struct sysroot *root, const char *path, size_t max, char 
                 return -ENOMEM;
             buf = grown;
         }
-        ssize_t n = read(fd, buf + size, room - size);
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return -errno;
-        }
+        ssize_t n = read_some(fd, buf + size, room - size);
+        if (n < 0)
+            return n;
         if (n == 0)
             break;
         size += n;
@@ -159,12 +165,9 @@ int sysroot_read_line(const struct sysroot *root, const char *path, char **ret) 
     if ((fd = open_regular(root, path, &st)) < 0)
         return fd;
     while (size < sizeof(buf)) {
-        ssize_t n = read(fd, buf + size, sizeof(buf) - size);
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return -errno;
-        }
+        ssize_t n = read_some(fd, buf + size, sizeof(buf) - size);
+        if (n < 0)
+            return n;
         if (n == 0)
             break;
         size += n;
@@ -202,9 +205,8 @@ static int lines_fill(struct lines *l) {
 
     if (l->left == 0)
         return -EFBIG;
-    while ((n = read(l->fd, l->buf + l->end, room < l->left ? room : l->left)) < 0)
-        if (errno != EINTR)
-            return -errno;
+    if ((n = read_some(l->fd, l->buf + l->end, room < l->left ? room : l->left)) < 0)
+        return n;
     l->eof = n == 0;
     l->end += n;
     l->left -= n;

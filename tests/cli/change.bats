@@ -36,23 +36,67 @@ without_time() {
     sed -E 's/"realtime_usec": [0-9]+/"realtime_usec": 0/; s/ [0-9-]{10} [0-9:]{8} / WHEN /'
 }
 
-# story COMMAND: what a day of changes prints, its exit codes, and the machine after each
+A=6a7c9d2e-0000-4000-8000-00000000000a
+B=6a7c9d2e-0000-4000-8000-00000000000b
+
+# guest UUID STATE; guests: what they are now
+guest() {
+    mkdir -p "$host/fake/guests"
+    echo "$1 $2" >"$host/fake/guests/$1"
+}
+
+guests() {
+    grep -hs . "$host"/fake/guests/*
+}
+
+# happens WORD: to the machine; false: it is none of these
+happens() {
+    case $1 in
+    in-use) "$O/tests/fake-host" use "$host" yes ;;
+    idle) "$O/tests/fake-host" use "$host" no ;;
+    guests-come)
+        guest $A 'expose vmx custom Nehalem -'
+        guest $B original
+        guest 6a7c9d2e-0000-4000-8000-00000000000c 'hide vmx'
+        ;;
+    refuses) : >"$host/fake/refuses-$A" ;;
+    accepts) rm "$host/fake/refuses-$A" ;;
+    gone) rm "$host/fake/guests/$B" ;;
+    others) guest $A 'expose vmx keep - esxi' ;;
+    chosen) printf '[Guests]\nExpose=%s\n' "$A" >"$host/etc/nestd/nestd.conf" ;;
+    not-chosen) rm "$host/etc/nestd/nestd.conf" ;;
+    *) return 1 ;;
+    esac
+}
+
+# story COMMAND: what the day on standard input prints, its exit codes, and the machine after each line
 story() {
     local arguments
     while read -r arguments; do
-        case $arguments in
-        in-use) "$O/tests/fake-host" use "$host" yes ;;
-        idle) "$O/tests/fake-host" use "$host" no ;;
-        *)
+        if ! happens "$arguments"; then
             echo "== $arguments"
             # shellcheck disable=SC2086 # words
             "$1" $arguments 2>&1 </dev/null | without_time
             echo "code ${PIPESTATUS[0]}"
-            ;;
-        esac
+        fi
         snapshot | grep -v /var/lib/nestd
-    done <<'EOF'
-disable --dry-run
+        guests || true
+    done
+}
+
+# same_story STORY: with nestd and without it, words, codes and machine; a fake machine is not "live"
+same_story() {
+    story directly <<<"$1" >"$BATS_TEST_TMPDIR/directly"
+    rm -rf "$host"
+    new_host
+    with_nestd
+    story through_nestd <<<"$1" >"$BATS_TEST_TMPDIR/through"
+    diff -u <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/directly") <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/through")
+}
+
+@test "change: the same day through nestd and without it: words, codes, machine" {
+    # nestctl undo --list would look at this machine: the list of nestd is compared with it below
+    same_story "disable --dry-run
 disable
 disable --json
 enable --dry-run --json
@@ -74,19 +118,7 @@ undo --json
 idle
 enable --persistent shadow_vmcs pml vpid=off
 enable
-undo --quiet
-EOF
-}
-
-@test "change: the same day through nestd and without it: words, codes, machine" {
-    story directly >"$BATS_TEST_TMPDIR/directly"
-    rm -rf "$host"
-    new_host
-    with_nestd
-    # nestctl undo --list would look at this machine: the list of nestd is compared with it below
-    story through_nestd >"$BATS_TEST_TMPDIR/through"
-    # a fake machine is not "live"; everything else must be the same, byte for byte
-    diff -u <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/directly") <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/through")
+undo --quiet"
     run cat "$BATS_TEST_TMPDIR/through"
     for code in 0 2 3 4; do
         assert_line "code $code"
@@ -393,44 +425,8 @@ EOF
     finishes $pid 0
 }
 
-A=6a7c9d2e-0000-4000-8000-00000000000a
-B=6a7c9d2e-0000-4000-8000-00000000000b
-
-# guest UUID STATE; guests: what they are now
-guest() {
-    mkdir -p "$host/fake/guests"
-    echo "$1 $2" >"$host/fake/guests/$1"
-}
-
-guests() {
-    grep -h . "$host"/fake/guests/*
-}
-
-guests_story() {
-    local arguments
-    guest $A 'expose vmx custom Nehalem -'
-    guest $B original
-    guest 6a7c9d2e-0000-4000-8000-00000000000c 'hide vmx'
-    while read -r arguments; do
-        case $arguments in
-        refuses) : >"$host/fake/refuses-$A" ;;
-        accepts) rm "$host/fake/refuses-$A" ;;
-        gone) rm "$host/fake/guests/$B" ;;
-        others) guest $A 'expose vmx keep - esxi' ;;
-        chosen) printf '[Guests]\nExpose=%s\n' "$A" >"$host/etc/nestd/nestd.conf" ;;
-        not-chosen) rm "$host/etc/nestd/nestd.conf" ;;
-        in-use) "$O/tests/fake-host" use "$host" yes ;;
-        idle) "$O/tests/fake-host" use "$host" no ;;
-        *)
-            echo "== $arguments"
-            # shellcheck disable=SC2086 # words
-            "$1" $arguments 2>&1 </dev/null | without_time
-            echo "code ${PIPESTATUS[0]}"
-            ;;
-        esac
-        snapshot | grep -v /var/lib/nestd
-        guests
-    done <<'EOF'
+@test "disable --guests: one change, with nestd and without: all or nothing, undone as one" {
+    same_story "guests-come
 disable --guests --dry-run
 disable --guests --dry-run --json
 in-use
@@ -455,19 +451,8 @@ others
 undo
 gone
 disable --guests
-undo
-EOF
-}
-
-@test "disable --guests: one change, with nestd and without: all or nothing, undone as one" {
-    mkdir -p "$host/etc/nestd"
-    guests_story directly >"$BATS_TEST_TMPDIR/directly"
-    rm -rf "$host"
-    new_host
-    mkdir -p "$host/etc/nestd"
-    with_nestd
-    guests_story through_nestd >"$BATS_TEST_TMPDIR/through"
-    diff -u <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/directly") <(sed "s|$host|HOST|g" "$BATS_TEST_TMPDIR/through")
+undo"
+    grep -q "^$A hide vmx" "$BATS_TEST_TMPDIR/through"
 }
 
 @test "disable --guests: a guest that refuses is named, and nothing has changed" {

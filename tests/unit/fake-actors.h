@@ -53,15 +53,6 @@ int actor_guest_set(const struct sysroot *root, const char *uuid, const char *be
     return fake_guest_set(root, uuid, before, after, start, ret_why);
 }
 
-void actor_guests_free(struct actor_guest *guests, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        free(guests[i].uuid);
-        free(guests[i].name);
-        free(guests[i].state);
-    }
-    free(guests);
-}
-
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
     return fake_libvirt_refresh(root, parameters, ret_note);
 }

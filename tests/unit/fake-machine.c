@@ -414,6 +414,17 @@ void fake_boot(struct fake_machine *m) {
     fake_put(m, "/fake/kvm", "0660 0 104\n", 0644);
 }
 
+struct host_facts *fake_probe(struct fake_machine *m) {
+    _cleanup_free_ char *kvm = NULL;
+    struct host_facts *facts;
+    unsigned mode, uid, gid;
+
+    assert(probe_host(m->root, &facts) == 0);
+    if (sysroot_read_line(m->root, "/fake/kvm", &kvm) >= 0 && sscanf(kvm, "%o %u %u", &mode, &uid, &gid) == 3)
+        facts->dev_kvm = (struct dev_kvm_facts){.exists = true, .is_char = true, .mode = mode, .uid = uid, .gid = gid};
+    return facts;
+}
+
 static void write_modinfo(struct fake_machine *m) {
     _cleanup_free_ char *text = NULL;
     _cleanup_fclose_ FILE *f = NULL;

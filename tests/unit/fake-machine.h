@@ -23,6 +23,8 @@ void fake_new(struct fake_machine *m);
 void fake_free(struct fake_machine *m);
 /* Loads kvm_intel as at boot, with the options on disk. */
 void fake_boot(struct fake_machine *m);
+/* The facts, with the device that only root could make. */
+struct host_facts *fake_probe(struct fake_machine *m);
 /* The machine's hardware lacks what this parameter stands for. */
 void fake_lacks(struct fake_machine *m, const char *parameter);
 void fake_put(struct fake_machine *m, const char *path, const char *text, mode_t mode);

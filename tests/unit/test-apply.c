@@ -14,19 +14,8 @@
 
 #define CONF NESTD_MODPROBE_CONF
 
-static struct host_facts *probe(struct fake_machine *m) {
-    _cleanup_free_ char *kvm = NULL;
-    struct host_facts *facts;
-    unsigned mode, uid, gid;
-
-    assert_int_equal(probe_host(m->root, &facts), 0);
-    if (sysroot_read_line(m->root, "/fake/kvm", &kvm) >= 0 && sscanf(kvm, "%o %u %u", &mode, &uid, &gid) == 3)
-        facts->dev_kvm = (struct dev_kvm_facts){.exists = true, .is_char = true, .mode = mode, .uid = uid, .gid = gid};
-    return facts;
-}
-
 static struct plan *make_plan(struct fake_machine *m, struct wish wish) {
-    _cleanup_host_facts_ struct host_facts *facts = probe(m);
+    _cleanup_host_facts_ struct host_facts *facts = fake_probe(m);
     struct plan *plan;
 
     assert_int_equal(plan_host(facts, &wish, &plan), 0);
@@ -49,7 +38,7 @@ static void expect(struct fake_machine *m, struct wish wish, int exit_code, cons
 }
 
 static void undo(struct fake_machine *m, const char *id, int exit_code) {
-    _cleanup_host_facts_ struct host_facts *facts = probe(m);
+    _cleanup_host_facts_ struct host_facts *facts = fake_probe(m);
     _cleanup_(plan_freep) struct plan *plan = NULL;
     _cleanup_(outcome_done) struct outcome o = {};
 
@@ -455,7 +444,7 @@ static void defaults(void **state) {
 
         assert_int_equal(fake_module_load(m->root, "kvm_intel", "enable_shadow_vmcs=0 enable_apicv=0", false, &message), 0);
     }
-    facts = probe(m);
+    facts = fake_probe(m);
     wish_enable_defaults(facts, &w);
     assert_int_equal(w.features[FEATURE_NESTED], WANTED_ON);
     assert_int_equal(w.features[FEATURE_SHADOW_VMCS], WANTED_ON);

@@ -65,20 +65,9 @@ struct scenario {
     bool undo; /* the last change, instead of the wish */
 };
 
-static struct host_facts *probe(struct fake_machine *m) {
-    _cleanup_free_ char *kvm = NULL;
-    struct host_facts *facts;
-    unsigned mode, uid, gid;
-
-    assert_int_equal(probe_host(m->root, &facts), 0);
-    if (sysroot_read_line(m->root, "/fake/kvm", &kvm) >= 0 && sscanf(kvm, "%o %u %u", &mode, &uid, &gid) == 3)
-        facts->dev_kvm = (struct dev_kvm_facts){.exists = true, .is_char = true, .mode = mode, .uid = uid, .gid = gid};
-    return facts;
-}
-
 /* Plans and applies; as nestctl does it. Returns apply's. */
 static int change(struct fake_machine *m, const struct wish *wish, bool undo, struct outcome *o) {
-    _cleanup_host_facts_ struct host_facts *facts = probe(m);
+    _cleanup_host_facts_ struct host_facts *facts = fake_probe(m);
     _cleanup_(plan_freep) struct plan *plan = NULL;
     int r = undo ? undo_plan(m->root, facts, NULL, &plan) : plan_host(facts, wish, &plan);
 
