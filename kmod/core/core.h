@@ -234,6 +234,6 @@ struct nv_nested_state {
 	u8 vmcs12[4096], shadow12[4096];
 };
 int nv_get_nested_state(struct nv_vcpu *v, struct nv_nested_state *s);
-int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s); /* -EINVAL, nothing changed */
+int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s); /* -EINVAL; the vCPU may be out of VMX operation then */
 
 #endif

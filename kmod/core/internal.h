@@ -228,6 +228,7 @@ u64 nv_cap_for(u32 msr_index);
 int nv_ptrld12(struct nv_vcpu *v, u64 ptr); /* makes ptr current; the page was checked. 0 or -EFAULT */
 int nv_load12(struct nv_vcpu *v, u64 ptr, const struct nv_vmcs12 *from); /* the same, contents from elsewhere */
 void nv_flush12(struct nv_vcpu *v); /* current vmcs12 back to L1's memory; none is current afterwards */
+void nv_forget12(struct nv_vcpu *v); /* none is current afterwards; L1's memory is left alone */
 void nv_sync_seg12(struct nv_vcpu *v); /* lazily kept guest state, vmcs02 to vmcs12 */
 /* What L1 wrote without an exit; and back, before L1 runs. then: the VMCS to load afterwards, NULL: the caller loads one. */
 void nv_shadow_to_12(struct nv_vcpu *v, struct nv_vmcs *then);
@@ -282,6 +283,7 @@ void nv_save_l2_state(struct nv_vcpu *v); /* vmcs02's hot guest state into vmcs1
 void nv_vmexit(struct nv_vcpu *v, u32 reason, u64 qual, u32 intr_info, u32 intr_err);
 /* The hardware's exit given to L1; reason and qualification may differ from the hardware's. */
 void nv_reflect(struct nv_vcpu *v, u32 reason, u64 qual);
+void nv_abandon_l2(struct nv_vcpu *v); /* L1 runs again, without a VM exit that it or its memory would see */
 
 /* ---- exit.c, emul.c, cr.c ---- */
 int nv_handle_l1(struct nv_vcpu *v, u32 reason);

@@ -428,3 +428,10 @@ void nv_reflect(struct nv_vcpu *v, u32 reason, u64 qual)
 	}
 	leave_l2(v, reason);
 }
+
+void nv_abandon_l2(struct nv_vcpu *v)
+{
+	v->n->ev.inj_info = 0; /* it was L2's */
+	V(EXIT_LOAD_COUNT) = 0;
+	nv_load_l1_state(v);
+}

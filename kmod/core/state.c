@@ -189,14 +189,20 @@ static bool state_ok(const struct nv_nested_state *s)
 	return true;
 }
 
-/* Puts the vCPU where nv_get_nested_state() found another. L1's registers (vmcs01) are set before, as with KVM. */
+/*
+ * Puts the vCPU where nv_get_nested_state() found another, from wherever it is: a VMM resets its machine, or loads a snapshot, also
+ * while L2 runs. L1's memory may be the new state's already, so nothing of the old one goes there.
+ */
 int nv_set_nested_state(struct nv_vcpu *v, const struct nv_nested_state *s)
 {
 	struct nv_nested *n = v->n;
 
-	if (!state_ok(s) || v->in_l2)
+	if (!state_ok(s))
 		return -EINVAL;
-	nv_flush12(v);
+	if (v->in_l2)
+		nv_abandon_l2(v);
+	nv_forget12(v);
+	n->aborted = n->shutdown = false;
 	n->vmxon = s->vmxon_pa != NV_NOMAP;
 	n->vmxon_ptr = s->vmxon_pa;
 	if (!s->has_vmcs12)

@@ -287,9 +287,18 @@ void nv_flush12(struct nv_vcpu *v)
 		return;
 	nv_shadow_to_12(v, v->cur);
 	nv_sync_seg12(v);
-	shadow_link(v, false);
 	/* L1 took the page away: nothing can be told to it, VMCLEAR has no error for that. */
 	(void)mach_write_guest(v->vm, n->ptr12, n->vmcs12, sizeof(*n->vmcs12));
+	nv_forget12(v);
+}
+
+void nv_forget12(struct nv_vcpu *v)
+{
+	struct nv_nested *n = v->n;
+
+	if (n->ptr12 == NV_NOMAP)
+		return;
+	shadow_link(v, false);
 	n->ptr12 = NV_NOMAP;
 	n->seg_stale = n->rewalk = n->run_pending = false;
 	n->own_timer = false;

@@ -495,7 +495,6 @@ static void saved_in_l2(void **state)
 	assert_int_equal(s.flags & NV_NS_GUEST_MODE, NV_NS_GUEST_MODE);
 	assert_int_equal(s.vmcs12_pa, G_VMCS);
 	assert_true(s.preempt_deadline);
-	assert_int_equal(nv_set_nested_state(&M.v, &s), -EINVAL); /* in L2 already */
 	mock_stop();
 	/* A new machine with the same memory. */
 	{
@@ -551,6 +550,66 @@ static void saved_in_l2(void **state)
 	assert_false(s.flags);
 	assert_int_equal(nv_set_nested_state(&M.v, &s), 0);
 	assert_true(mock_resume());
+}
+
+/* system_reset, and loadvm, while L2 runs: KVM leaves nested mode first (vmx_set_nested_state()). */
+static void reset_in_l2(void **state)
+{
+	static struct nv_nested_state s, empty;
+	u64 before;
+
+	(void)state;
+	assert_int_equal(nv_get_nested_state(&M.v, &empty), 0);
+	good();
+	w(F_EXIT_LOAD_COUNT, 1);
+	w(F_EXIT_LOAD_ADDR, G_LIST);
+	mock_write(G_LIST, M_FS_BASE); /* loading it would be a VMX abort */
+	assert_true(mock_launch());
+	assert_int_equal(nv_get_nested_state(&M.v, &s), 0);
+	mock_hw(F_IDT_INFO, INFO_MAKE(EV_EXT, 0x44));
+	mock_exit(XR_EXT_INT, 0);
+	/* The memory is the snapshot's by now. */
+	mock_write(G_VMCS + 0x100, 0x1122334455667788);
+	before = mock_read(G_VMCS + 0x100);
+	assert_int_equal(nv_set_nested_state(&M.v, &empty), 0);
+	assert_false(M.v.in_l2 || M.v.n->vmxon || M.v.n->aborted);
+	assert_int_equal(mock_read(G_VMCS + 0x100), before);
+	assert_int_equal(mock_read(G_VMCS) >> 32, 0);
+	assert_int_equal(mock_enter(), NV_RESUME);
+	assert_false(injected() & INFO_VALID);
+	assert_int_equal(mock_vmx(XR_VMPTRST, 0).error, XV_UD);
+	/* Into L2 from there, and from L2 into L2 again: L2 goes on as saved. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(nv_set_nested_state(&M.v, &s), 0);
+		assert_int_equal(mock_enter(), NV_RESUME);
+		assert_true(M.v.in_l2);
+		assert_int_equal(mock_hw_get(F_GUEST_RIP), 0x2000);
+		mock_hw(F_GUEST_RIP, 0x2345);
+		mock_exit(XR_EXT_INT, 0);
+	}
+	/* Refused: out of L2 all the same, but not into anything half. */
+	((struct nv_vmcs12 *)s.vmcs12)->val[F_GUEST_RFLAGS] = 0;
+	assert_int_equal(nv_set_nested_state(&M.v, &s), -EINVAL);
+	assert_false(M.v.in_l2 || M.v.n->vmxon);
+	assert_int_equal(mock_enter(), NV_RESUME);
+}
+
+/* After a VMX abort L1 is shut down; a reset ends that. */
+static void reset_after_abort(void **state)
+{
+	static struct nv_nested_state empty;
+
+	(void)state;
+	assert_int_equal(nv_get_nested_state(&M.v, &empty), 0);
+	good();
+	w(F_EXIT_LOAD_COUNT, 1);
+	w(F_EXIT_LOAD_ADDR, G_LIST);
+	mock_write(G_LIST, M_FS_BASE);
+	assert_true(mock_launch());
+	assert_int_equal(mock_exit(XR_CPUID, 0), NV_USER);
+	assert_int_equal(mock_enter(), NV_USER);
+	assert_int_equal(nv_set_nested_state(&M.v, &empty), 0);
+	assert_int_equal(mock_enter(), NV_RESUME);
 }
 
 static void every_allocation_can_fail(void **state)
@@ -626,7 +685,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(control_registers), T(l2_control_registers), T(debug_registers), T(msrs), T(simple_exits), T(ports),
-		T(devices_in_memory), T(tables_under_ept12), T(segmented_operands), T(registers), T(saved_in_l2),
+		T(devices_in_memory), T(tables_under_ept12), T(segmented_operands), T(registers), T(saved_in_l2), T(reset_in_l2), T(reset_after_abort),
 		cmocka_unit_test(every_allocation_can_fail), cmocka_unit_test(lesser_cpus),
 	};
 
