@@ -37,3 +37,7 @@ fuzz_seconds_core := 180
 fuzz_seconds_ept12 := 170
 fuzz_seconds_vmcs12 := 170
 fuzz_seconds_shadow := 80
+fuzz_runs_core := 60000
+fuzz_runs_ept12 := 35000
+fuzz_runs_vmcs12 := 100000
+fuzz_runs_shadow := 32000

@@ -36,3 +36,4 @@ BENCHES += bench-guests
 
 # The rewriter reads what anybody wrote.
 fuzz_seconds_guest := 300
+fuzz_runs_guest := 1000000
