@@ -151,10 +151,11 @@ static const char *const module_dirs[] = {
     "/usr/lib64/qemu-kvm",
 };
 
-/* libvirt asks KVM for a guest CPU's features once and keeps the answer in memory and in /var/cache/libvirt. What makes
- * it ask again (src/qemu/qemu_capabilities.c, virQEMUCapsIsValid, as of 9.0): another libvirt, QEMU binary, kernel,
- * microcode or host CPUID, /dev/kvm usable or not, KVM's "nested", and the time stamp of QEMU's module directory.
- * KVM's other parameters it does not notice; the time stamp is the one of these that can be renewed without harm. */
+/* libvirt asks KVM for a guest CPU's features once and keeps the answer in memory and in /var/cache/libvirt. Whenever it is
+ * asked, it looks whether it must ask again (src/qemu/qemu_capabilities.c, virQEMUCapsIsValid, as of 9.0): another libvirt,
+ * QEMU binary, kernel, microcode or host CPUID, /dev/kvm usable or not, KVM's "nested", and the time stamp of QEMU's module
+ * directory. KVM's other parameters it does not notice; the time stamp is the one of these that can be renewed without harm.
+ * It is not asked here: it would start QEMU, and waits for it without a limit. */
 static int renew_time_stamp(const struct sysroot *root) {
     for (size_t i = 0; i < ELEMENTSOF(module_dirs); i++) {
         _cleanup_close_ int fd = sysroot_openat(root, module_dirs[i], O_RDONLY | O_DIRECTORY, 0);
@@ -166,24 +167,10 @@ static int renew_time_stamp(const struct sysroot *root) {
 }
 
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
-    _cleanup_vir_connect_ virConnectPtr conn = NULL;
-    _cleanup_free_ char *answer = NULL;
-    const struct libvirt *lv;
-    int r = connect_libvirt(root, &lv, &conn);
-
     *ret_note = NULL;
-    if (r == -ENOMEM)
-        return r;
-    if (r == -ENOENT || r == -ENOPKG)
+    if (!root->live || renew_time_stamp(root) >= 0 || !parameters || !socket_waits(root))
         return 0;
-    /* A daemon that does not run looks at the time stamp when it starts, and at "nested" anyway. */
-    if (parameters && ((r < 0 && r != -EHOSTDOWN) || renew_time_stamp(root) < 0)) {
-        *ret_note = strdup("libvirt may still offer guests the CPU features of before: restart libvirtd (running "
-                           "guests are not touched) after removing /var/cache/libvirt/qemu/capabilities/*.xml");
-        return *ret_note ? 0 : -ENOMEM;
-    }
-    /* It looks when asked. What it answers is of no interest here. */
-    if (r >= 0)
-        answer = lv->virConnectGetDomainCapabilities(conn, NULL, NULL, NULL, "kvm", 0);
-    return 0;
+    *ret_note = strdup("libvirt may still offer guests the CPU features of before: restart libvirtd (running "
+                       "guests are not touched) after removing /var/cache/libvirt/qemu/capabilities/*.xml");
+    return *ret_note ? 0 : -ENOMEM;
 }

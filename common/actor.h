@@ -41,7 +41,7 @@ int actor_guest_of_process(const struct sysroot *root, unsigned pid, char **ret_
 /* The running KVM guests libvirt knows ("guest web1 (paused)"); none when libvirt is not there. */
 int actor_libvirt_guests(const struct sysroot *root, char ***ret, size_t *ret_n);
 /* Makes libvirt look at KVM again. PARAMETERS: others than "nested" changed. Where libvirt could not be told, *RET_NOTE
- * says what to do (the caller frees); that libvirt is not installed or not running is no reason for a note. */
+ * says what to do (the caller frees); that libvirt is not installed is no reason for a note. */
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
 
 /* actor-guests.c: libvirt's guests, where they are changed together with the host. Errors, with *RET_WHY (one line, to be freed):

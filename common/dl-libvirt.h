@@ -28,6 +28,7 @@
     X(virConnectListAllDomains)                                                                              \
     X(virConnectOpen)                                                                                        \
     X(virConnectOpenReadOnly)                                                                                \
+    X(virConnectRef)                                                                                         \
     X(virConnectRegisterCloseCallback)                                                                       \
     X(virConnectSetKeepAlive)                                                                                \
     X(virConnectUnregisterCloseCallback)                                                                     \

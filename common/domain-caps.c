@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-caps.h"
 #include "guest-profile.h"
+#include "libvirt-call.h"
 
 /* The <enum name='features'> of <hyperv> (docs/formatdomaincaps.rst, Hyper-V Enlightenments), or XML_NONE. */
 static uint32_t find_enum(const struct xml_doc *xml) {
@@ -55,7 +56,8 @@ int domain_caps_without(const struct domain_conn *c, const struct guest_doc *d, 
         return 0;
     if (xml_content(&d->xml, xml_find(&d->xml, 0, "devices/emulator"), &emulator) < 0)
         return -ENOMEM;
-    caps = c->lv->virConnectGetDomainCapabilities(c->conn, *emulator ? emulator : NULL, xml_attr(&d->xml, type, "arch"),
-                                                  xml_attr(&d->xml, type, "machine"), xml_attr(&d->xml, 0, "type"), 0);
+    if (libvirt_capabilities(c->lv, c->conn, emulator, xml_attr(&d->xml, type, "arch"), xml_attr(&d->xml, type, "machine"),
+                             xml_attr(&d->xml, 0, "type"), &caps) == -ENOMEM)
+        return -ENOMEM;
     return caps ? domain_caps_parse_without(caps, w, ret) : 0;
 }

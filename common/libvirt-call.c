@@ -9,7 +9,8 @@
 struct call {
     const struct libvirt *lv;
     void (*make)(struct call *c);
-    char *text; /* URI or command */
+    char *text; /* URI, command or emulator; empty: none */
+    char *arch, *machine, *type;
     bool readonly;
     unsigned stats;
     virDomainPtr dom;
@@ -36,6 +37,9 @@ static void call_free(struct call *c) {
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->cond);
     free(c->answer);
+    free(c->type);
+    free(c->machine);
+    free(c->arch);
     free(c->text);
     free(c);
 }
@@ -53,6 +57,10 @@ static void make_ask(struct call *c) {
 
     if (libvirt_qemu_load(&lq) >= 0)
         (void)lq->virDomainQemuMonitorCommand(c->dom, c->text, &c->answer, 0);
+}
+
+static void make_capabilities(struct call *c) {
+    c->answer = c->lv->virConnectGetDomainCapabilities(c->conn, *c->text ? c->text : NULL, c->arch, c->machine, c->type, 0);
 }
 
 static void make_stats(struct call *c) {
@@ -196,6 +204,30 @@ int libvirt_stats(const struct libvirt *lv, virDomainPtr dom, unsigned stats, vi
         r = -EIO;
     if (r >= 0)
         *ret = TAKE_PTR(c->records);
+    call_free(c);
+    return r;
+}
+
+static int copy(char **ret, const char *s) {
+    return s && !(*ret = strdup(s)) ? -ENOMEM : 0;
+}
+
+int libvirt_capabilities(const struct libvirt *lv, virConnectPtr conn, const char *emulator, const char *arch,
+                         const char *machine, const char *type, char **ret) {
+    struct call *c = call_new(lv, emulator ? emulator : "");
+    int r;
+
+    if (!c)
+        return -ENOMEM;
+    if ((r = copy(&c->arch, arch)) >= 0 && (r = copy(&c->machine, machine)) >= 0 && (r = copy(&c->type, type)) >= 0 &&
+        lv->virConnectRef(conn) >= 0)
+        c->conn = conn;
+    if (r >= 0 && (r = call_make(c, make_capabilities, LIBVIRT_PATIENCE_SEC)) == -ETIMEDOUT)
+        return r;
+    if (r >= 0 && !c->answer)
+        r = -EIO;
+    if (r >= 0)
+        *ret = TAKE_PTR(c->answer);
     call_free(c);
     return r;
 }

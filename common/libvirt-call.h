@@ -14,3 +14,6 @@ int libvirt_open(const struct libvirt *lv, const char *uri, bool readonly, virCo
 int libvirt_ask_qemu(const struct libvirt *lv, virDomainPtr dom, const char *command, char **ret);
 /* virDomainListGetStats() of one guest; virDomainStatsRecordListFree() frees *ret. */
 int libvirt_stats(const struct libvirt *lv, virDomainPtr dom, unsigned stats, virDomainStatsRecordPtr **ret);
+/* virConnectGetDomainCapabilities(). libvirt may have to start QEMU to know, and waits for it for ever. The caller frees *ret. */
+int libvirt_capabilities(const struct libvirt *lv, virConnectPtr conn, const char *emulator, const char *arch,
+                         const char *machine, const char *type, char **ret);
