@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A guest's choice as one word or line of text, for a journal: "original", "hide svm", "expose svm MODE MODEL PROFILE" ("-":
- * none). It can be brought back from that text, as the definition itself keeps what was there before. */
+ * none), with "nestd.conf" behind it where that asked for it. It can be brought back from that text, as the definition itself keeps what was there before. */
 #pragma once
 
 #include "guest-rewrite.h"

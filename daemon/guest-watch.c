@@ -38,6 +38,7 @@ struct watcher {
     enum extension extension;
     int signals;
     bool closed, stop, all;
+    bool told_unreadable; /* a guest; that there are more is no news */
     char queue[64][VIR_UUID_STRING_BUFLEN]; /* more than this at once: all are looked at */
     size_t n_queue;
     struct seen seen[256];
@@ -100,8 +101,10 @@ static void keep(struct watcher *w, virDomainPtr dom) {
     struct guest_wish wish;
     int r = domain_read(&w->c, dom, w->extension, &info, &why);
 
-    if (r < 0 && r != -ENOENT)
+    if (r < 0 && r != -ENOENT && !w->told_unreadable) {
         tell(w, "Guest %s cannot be looked at: %s", w->c.lv->virDomainGetName(dom), why ? why : strerror(-r));
+        w->told_unreadable = true;
+    }
     if (r < 0 || !guest_policy_wish(w->conf, &info, w->extension, &wish))
         return;
     struct seen *seen = find_seen(w, &info);
@@ -261,6 +264,7 @@ static void watch(struct watcher *w) {
     const struct libvirt *lv = w->c.lv;
     w->closed = false;
     w->n_queue = 0;
+    w->told_unreadable = false;
     forget_refusals(w); /* another libvirt may take them */
     int id = lv->virConnectDomainEventRegisterAny(w->c.conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                   VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), w, NULL);

@@ -39,6 +39,7 @@ static void there_and_back(void **state) {
         {{GUEST_EXPOSE, EXTENSION_SVM}, "expose svm keep - -"},
         {{GUEST_EXPOSE, EXTENSION_SVM, CPU_CUSTOM, "EPYC-Rome"}, "expose svm custom EPYC-Rome -"},
         {{GUEST_EXPOSE, EXTENSION_SVM, CPU_HOST_MODEL, NULL, "kvm"}, "expose svm host-model - kvm"},
+        {{GUEST_EXPOSE, EXTENSION_SVM, .profile = "kvm+locked", .by_conf = true}, "expose svm keep - kvm+locked nestd.conf"},
     };
     const char *original = DOC("<cpu mode='host-model'/>");
 
@@ -70,7 +71,7 @@ static void altered_is_original(void **state) {
 
 static void words_only(void **state) {
     static const char *const bad[] = {"", "hide", "hide avx", "expose svm", "expose svm keep -", "expose svm fast - -",
-                                      "steal svm", "original svm", "expose  keep - -", "hide svm keep - -"};
+                                      "steal svm", "original svm", "expose  keep - -", "hide svm keep - -", "expose svm keep - - me"};
     struct guest_state s;
 
     FOREACH_ARRAY(b, bad, ELEMENTSOF(bad))
