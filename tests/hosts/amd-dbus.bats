@@ -99,6 +99,35 @@ assert_as_before() {
     assert_as_before
 }
 
+@test "the options file's ACL and attributes go through a change and its undo, in nestd's sandbox" {
+    # <linux/posix_acl_xattr.h>, version 2: user rw-, nobody r--, group r--, mask r--, other ---
+    on python3 -c 'import os, struct
+path = "/etc/modprobe.d/nestd.conf"
+open(path, "w").write("# by hand\n")
+none = 0xffffffff
+acl = [(1, 6, none), (2, 4, 65534), (4, 4, none), (16, 4, none), (32, 0, none)]
+os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in acl))
+os.setxattr(path, "user.kept", b"1")'
+    attributes() {
+        on python3 -c 'import os
+path = "/etc/modprobe.d/nestd.conf"
+print(oct(os.stat(path).st_mode), {name: os.getxattr(path, name) for name in sorted(os.listxattr(path))})'
+    }
+    before=$(attributes)
+    grep posix_acl_access <<<"$before" | grep -q user.kept
+    run on python3 /root/agent.py enable nested=on
+    assert_success
+    assert_parameter nested 1
+    there 'grep -q nested=1 /etc/modprobe.d/nestd.conf'
+    assert_equal "$(attributes)" "$before"
+    run on python3 /root/agent.py undo
+    assert_success
+    assert_equal "$(on cat /etc/modprobe.d/nestd.conf)" '# by hand'
+    assert_equal "$(attributes)" "$before"
+    there 'rm /etc/modprobe.d/nestd.conf'
+    assert_as_before
+}
+
 @test "a user whom polkit allows: through the agent and through nestctl" {
     on install -m 755 /root/agent.py /home/alice/agent.py
     run as alice python3 /home/alice/agent.py enable nested=on
