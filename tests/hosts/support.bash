@@ -30,10 +30,17 @@ host_stop() {
 
 host_reboot() {
     "$top/tests/hosts/amd" reboot
+    libvirt_settle
 }
 
 host_crash() {
     "$top/tests/hosts/amd" crash
+    libvirt_settle
+}
+
+# When libvirt has just started, it may still be running QEMU to learn its abilities, which keeps kvm_amd in use.
+libvirt_settle() {
+    there 'virsh -q domcapabilities --virttype kvm >/dev/null 2>&1 || :'
 }
 
 on() {
