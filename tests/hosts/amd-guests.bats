@@ -97,7 +97,7 @@ boot() {
 import json, sys
 g = json.load(sys.stdin)
 print(g[\"nest\"], g[\"live\"], g[\"needs_restart\"])"
-            virsh -q destroy chosen
+            virsh -q destroy chosen || tail -n 5 /var/log/libvirt/qemu/chosen.{log,console}
             nestctl guest expose --quiet chosen' "$delay"
         assert_success
         assert_output --regexp '^no (yes True|no False)$'
