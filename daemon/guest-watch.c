@@ -191,6 +191,18 @@ static void look_again(struct watcher *w, const char *uuid, virDomainPtr dom) {
 
 /* ------------------------------------------------------------------ libvirt's events */
 
+/* libvirt's pings end a call to a daemon that is gone, but not always: with two of our threads waiting, seen with a stopped
+ * libvirtd, they may wait for ever. SIGALRM ends the worker then; nestd starts it anew, and what was half done is looked at. */
+#define ATTEND_SEC 300
+
+static void attend(struct watcher *w, const char *uuid, virDomainPtr dom) {
+    alarm(ATTEND_SEC);
+    if (dom)
+        keep(w, dom);
+    look_again(w, uuid, dom);
+    alarm(0);
+}
+
 static void keep_all(struct watcher *w) {
     virDomainPtr *doms = NULL;
     char uuid[VIR_UUID_STRING_BUFLEN];
@@ -199,9 +211,8 @@ static void keep_all(struct watcher *w) {
     FOREACH_ARRAY(k, w->known, w->n_known)
         k->gone = n >= 0;
     for (int i = 0; i < n; i++) {
-        keep(w, doms[i]);
         if (w->c.lv->virDomainGetUUIDString(doms[i], uuid) >= 0)
-            look_again(w, uuid, doms[i]);
+            attend(w, uuid, doms[i]);
         w->c.lv->virDomainFree(doms[i]);
     }
     free(doms);
@@ -248,10 +259,8 @@ static void keep_queued(struct watcher *w) {
     w->n_queue = 0;
     for (size_t i = 0; i < n && !w->closed; i++) {
         _cleanup_vir_domain_ virDomainPtr dom = w->c.lv->virDomainLookupByUUIDString(w->c.conn, queue[i]);
-        if (dom)
-            keep(w, dom);
         if (dom || w->c.lv->virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
-            look_again(w, queue[i], dom);
+            attend(w, queue[i], dom);
     }
     if (w->all) {
         w->all = false;
