@@ -18,7 +18,10 @@ check-qemu: $(O)/kmod/nestvmx.ko
 	$(Q)O=$(O) tests/vmx/check-qemu
 check-qemu-linux: $(O)/kmod/nestvmx.ko
 	$(Q)O=$(O) tests/vmx/check-qemu --linux
-.PHONY: check-qemu check-qemu-linux
+# kvm-unit-tests, by hand: tests/vmx/check-kut says how to get KUT.
+check-kut: $(O)/kmod/nestvmx.ko
+	$(Q)O=$(O) KUT_ONLY='$(KUT_ONLY)' tests/vmx/check-kut "$(or $(KUT),$(error KUT=path/to/vmx.flat is missing; tests/vmx/check-kut says how to build it))"
+.PHONY: check-qemu check-qemu-linux check-kut
 # Not part of check: it downloads several hundred MB for each suite the first time.
 check-kernels:
 	$(Q)O=$(O) tests/vmx/check-kernels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the L1 payload on the emulated Intel host and reads its records (common/payload/abi.h)."""
+"""Runs the L1 payload, or a QEMU, on the emulated Intel host and reads the payload's records (common/payload/abi.h)."""
 import os
 import shutil
 import subprocess
@@ -7,6 +7,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 O = os.environ.get("O", "build")
+QEMU = ["/usr/bin/qemu-system-x86_64", "/usr/share/seabios/bios-256k.bin",
+        *("/usr/share/qemu/" + name for name in ("kvmvapic.bin", "pvh.bin", "multiboot_dma.bin"))]
 CASES, COSTS, PLAIN, NO_EPT, WORKLOAD, ENTRY = 1, 2, 4, 8, 16, 32
 
 
@@ -65,3 +67,15 @@ def on_host(names, cpus=1, options=(), timeout=2400, script="on-host.sh"):
     if p.returncode:
         complaints.append("the host's script ended with %d" % p.returncode)
     return runs, complaints, text
+
+
+def host_with_qemu(files, script, arguments, memory, timeout):
+    """One boot with an unmodified QEMU, the module and what is in the directory files: tests/vmx/qemu/SCRIPT. (output, exit code)"""
+    for f in QEMU:
+        os.makedirs(os.path.dirname(files + f), exist_ok=True)
+        shutil.copy(f, files + f)
+    subprocess.run(["objcopy", "-R", ".BTF", os.path.join(O, "kmod/nestvmx.ko"), os.path.join(files, "nestvmx.ko")], check=True)
+    p = subprocess.run([os.path.join(TOP, "tests/hosts/intel"), "run", "--no-kvm", "--memory", str(memory), "--files", files,
+                        "--timeout", str(timeout), os.path.join(TOP, "tests/vmx/qemu", script), *arguments],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return p.stdout.decode(errors="replace").replace("\r", ""), p.returncode
