@@ -140,6 +140,20 @@ static int call_make(struct call *c, void (*make)(struct call *c), unsigned seco
     return r;
 }
 
+/* Takes C over. */
+static int call_for_text(struct call *c, void (*make)(struct call *c), unsigned seconds, char **ret) {
+    int r = call_make(c, make, seconds);
+
+    if (r == -ETIMEDOUT)
+        return r;
+    if (r >= 0 && !c->answer)
+        r = -EIO;
+    if (r >= 0)
+        *ret = TAKE_PTR(c->answer);
+    call_free(c);
+    return r;
+}
+
 /* Pings, answered by the daemon's main loop: 25 s of silence close the connection, and what waits for an answer fails.
  * libvirtd itself pings after 5 s of silence (keepalive_interval), so that ours are rarely sent. */
 #define PING_SEC 5
@@ -177,18 +191,8 @@ static struct call *call_new_for(const struct libvirt *lv, virDomainPtr dom, con
 
 int libvirt_ask_qemu(const struct libvirt *lv, virDomainPtr dom, const char *command, char **ret) {
     struct call *c = call_new_for(lv, dom, command);
-    int r;
 
-    if (!c)
-        return -ENOMEM;
-    if ((r = call_make(c, make_ask, QEMU_PATIENCE_SEC)) == -ETIMEDOUT)
-        return r;
-    if (r >= 0 && !c->answer)
-        r = -EIO;
-    if (r >= 0)
-        *ret = TAKE_PTR(c->answer);
-    call_free(c);
-    return r;
+    return c ? call_for_text(c, make_ask, QEMU_PATIENCE_SEC, ret) : -ENOMEM;
 }
 
 int libvirt_stats(const struct libvirt *lv, virDomainPtr dom, unsigned stats, virDomainStatsRecordPtr **ret) {
@@ -222,12 +226,8 @@ int libvirt_capabilities(const struct libvirt *lv, virConnectPtr conn, const cha
     if ((r = copy(&c->arch, arch)) >= 0 && (r = copy(&c->machine, machine)) >= 0 && (r = copy(&c->type, type)) >= 0 &&
         lv->virConnectRef(conn) >= 0)
         c->conn = conn;
-    if (r >= 0 && (r = call_make(c, make_capabilities, LIBVIRT_PATIENCE_SEC)) == -ETIMEDOUT)
-        return r;
-    if (r >= 0 && !c->answer)
-        r = -EIO;
     if (r >= 0)
-        *ret = TAKE_PTR(c->answer);
+        return call_for_text(c, make_capabilities, LIBVIRT_PATIENCE_SEC, ret);
     call_free(c);
     return r;
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "libvirt-call.h"
+
+static struct {
+    bool hangs;
+    const char *answer;
+    char asked[64];
+    int refs;
+    sem_t go, gone;
+} fake;
+
+static char *fake_capabilities(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+                               const char *type, unsigned flags) {
+    snprintf(fake.asked, sizeof(fake.asked), "%s %s %s %s", emulator ? emulator : "-", arch ? arch : "-",
+             machine ? machine : "-", type ? type : "-");
+    if (fake.hangs)
+        sem_wait(&fake.go);
+    return fake.answer ? strdup(fake.answer) : NULL;
+}
+
+static int fake_ref(virConnectPtr conn) {
+    fake.refs++;
+    return 0;
+}
+
+static int fake_close(virConnectPtr conn) {
+    fake.refs--;
+    sem_post(&fake.gone);
+    return 0;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *end);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *end) {
+    return fake.hangs ? ETIMEDOUT : pthread_cond_wait(cond, lock);
+}
+
+static void test_capabilities(void **state) {
+    static const struct {
+        bool hangs;
+        const char *answer, *emulator, *machine, *asked;
+        int result;
+    } cases[] = {
+        {false, "<caps/>", NULL, NULL, "- x86_64 - kvm", 0},
+        {false, "<caps/>", "", "pc", "- x86_64 pc kvm", 0},
+        {false, NULL, "/usr/bin/qemu", "q35", "/usr/bin/qemu x86_64 q35 kvm", -EIO},
+        {true, "<too-late/>", "/usr/bin/qemu", "q35", NULL, -ETIMEDOUT},
+    };
+    static const struct libvirt lv = {.virConnectGetDomainCapabilities = fake_capabilities, .virConnectRef = fake_ref,
+                                      .virConnectClose = fake_close};
+    virConnectPtr conn = (virConnectPtr)&fake;
+
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += 120;
+    sem_init(&fake.go, 0, 0);
+    sem_init(&fake.gone, 0, 0);
+    FOREACH_ARRAY(c, cases, ELEMENTSOF(cases)) {
+        _cleanup_free_ char *text = NULL;
+
+        fake.hangs = c->hangs;
+        fake.answer = c->answer;
+        assert_int_equal(libvirt_capabilities(&lv, conn, c->emulator, "x86_64", c->machine, "kvm", &text), c->result);
+        if (c->result == 0)
+            assert_string_equal(text, c->answer);
+        else
+            assert_null(text);
+        /* Whoever waits for the answer keeps the connection; in the end it is given back. */
+        if (c->hangs) {
+            assert_int_equal(fake.refs, 1);
+            sem_post(&fake.go);
+        }
+        assert_int_equal(sem_clockwait(&fake.gone, CLOCK_MONOTONIC, &end), 0);
+        assert_int_equal(fake.refs, 0);
+        if (c->asked)
+            assert_string_equal(fake.asked, c->asked);
+    }
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_capabilities)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
