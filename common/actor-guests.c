@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "actor.h"
 
+#include <time.h>
+
 #include "guest-audit.h"
 #include "guest-state.h"
 
-#define ATTEMPTS 5 /* against others who redefine the guest at the same moment */
+#define ATTEMPTS    5   /* against others who redefine the guest at the same moment */
+#define SETTLE_MSEC 200 /* from libvirt's answer about QEMU, which two definitions waited for, to the other's being in force */
 
 static bool exists(const struct sysroot *root, const char *path) {
     struct stat st;
@@ -126,6 +129,19 @@ static int set(const struct domain_conn *c, virDomainPtr dom, const char *before
     return domain_rewrite(c, dom, &state.wish, false, &change, why);
 }
 
+/* What sets anew what others changed at the same moment. */
+static int set_firmly(const struct domain_conn *c, virDomainPtr dom, const char *before, const char *after, char **why) {
+    int r;
+
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        if (why)
+            *why = (free(*why), NULL);
+        if ((r = set(c, dom, before, after, why)) != -EAGAIN)
+            break;
+    }
+    return r;
+}
+
 int actor_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
                     char **ret_why) {
     _cleanup_domain_conn_ struct domain_conn c = {};
@@ -134,11 +150,32 @@ int actor_guest_set(const struct sysroot *root, const char *uuid, const char *be
 
     if ((r = connect_guests(root, start, &c, ret_why)) < 0 || (r = find_guest(&c, uuid, &dom, ret_why)) < 0)
         return r;
-    for (unsigned i = 0; i < ATTEMPTS; i++) {
-        if (ret_why)
-            *ret_why = (free(*ret_why), NULL);
-        if ((r = set(&c, dom, before, after, ret_why)) != -EAGAIN)
-            break;
-    }
-    return r;
+    return set_firmly(&c, dom, before, after, ret_why);
+}
+
+/* libvirt has come past all that it was asked to define before. 1: the guest is in STATE then. */
+static int stays(const struct domain_conn *c, virDomainPtr dom, const char *state, char **why) {
+    _cleanup_free_ char *now = NULL, *refusal = NULL;
+    int r = domain_define_again(c, dom, &refusal);
+
+    /* A definition that libvirt refuses by now, and refused the other one for the same, is where it was. */
+    if (r == -ETIMEDOUT || r == -ENOMEM || c->lv->virConnectIsAlive(c->conn) <= 0)
+        return refuse(why, r < 0 ? r : -EIO, "%s", refusal ? refusal : "the connection to libvirt broke");
+    nanosleep(&(struct timespec){.tv_nsec = SETTLE_MSEC * 1000000L}, NULL);
+    r = guest_state(c, dom, &now, why);
+    return r < 0 ? r : streq(now, state);
+}
+
+int actor_guest_restore(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                        char **ret_why) {
+    _cleanup_domain_conn_ struct domain_conn c = {};
+    _cleanup_vir_domain_ virDomainPtr dom = NULL;
+    int r;
+
+    if ((r = connect_guests(root, start, &c, ret_why)) < 0 || (r = find_guest(&c, uuid, &dom, ret_why)) < 0)
+        return r;
+    for (unsigned i = 0; i < ATTEMPTS; i++)
+        if ((r = set_firmly(&c, dom, after, before, ret_why)) < 0 || (r = stays(&c, dom, before, ret_why)) != 0)
+            return r < 0 ? r : 0;
+    return refuse(ret_why, -EAGAIN, "somebody else changes it again and again");
 }

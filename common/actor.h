@@ -66,3 +66,6 @@ int actor_guest_state(const struct sysroot *root, const char *uuid, bool start, 
 /* From one state to the other. -ESTALE: it is in neither. */
 int actor_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
                     char **ret_why);
+/* Back to BEFORE, also if libvirt is still at giving it AFTER for somebody who was killed or cut off meanwhile. */
+int actor_guest_restore(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                        char **ret_why);

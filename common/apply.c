@@ -7,6 +7,7 @@
 #include "params.h"
 #include "text.h"
 
+#define PROBES     4
 #define PROBE_MSEC 20000 /* a second or so where KVM is real */
 
 void outcome_done(struct outcome *o) {
@@ -198,7 +199,8 @@ static int check_before(const struct sysroot *root, const struct plan *plan, con
         return 0;
     if ((r = actor_module_users(root, module, &users, &n_users)) < 0)
         return r;
-    if (n_users > 0 && actor_wait_for_probe(root, PROBE_MSEC)) {
+    /* libvirt asks every QEMU twice: with KVM and without. */
+    for (unsigned i = 0; n_users > 0 && i < PROBES && actor_wait_for_probe(root, PROBE_MSEC); i++) {
         strings_free(users, n_users);
         if ((r = actor_module_users(root, module, &users, &n_users)) < 0)
             return r;

@@ -173,9 +173,23 @@ static int verify(const char *kept, const struct guest_wish *wish, const char *b
     return 0;
 }
 
-static int define(const struct domain_conn *c, const char *xml) {
-    _cleanup_vir_domain_ virDomainPtr dom = c->lv->virDomainDefineXMLFlags(c->conn, xml, 0);
-    return dom ? 0 : -EIO;
+/* A daemon that is cut off goes on with what it was asked: the definition may come into force when nobody waits for it any more. */
+static int define(const struct domain_conn *c, const char *xml, char **why) {
+    virErrorPtr error = NULL;
+    int r = libvirt_define(c->lv, c->conn, xml, &error);
+
+    if (r == -ETIMEDOUT)
+        refuse(why, r, "libvirt takes the new definition but has not answered for %i s: it may still come into force; "
+                       "'nestctl guest show' tells", DEFINE_PATIENCE_SEC);
+    else if (r == -EIO && c->lv->virConnectIsAlive(c->conn) == 0)
+        refuse(why, r, "the connection to libvirt broke while it took the new definition, which may still come into force; "
+                       "'nestctl guest show' tells");
+    else if (r == -EIO)
+        r = translate(error ? error->code : 0, error ? error->message : "no reason given",
+                      "libvirt refuses the new definition, the old one stays", why);
+    if (error)
+        c->lv->virFreeError(error);
+    return r;
 }
 
 /* Hands the new definition over. On failure the old one is in force. */
@@ -187,20 +201,27 @@ static int commit(const struct domain_conn *c, virDomainPtr dom, const struct gu
         return libvirt_error(c, "its definition cannot be read", why);
     if (!streq(now, change->before))
         return refuse(why, -EAGAIN, "somebody else redefined the guest at this moment; nothing was changed, try again");
-    if (define(c, change->after) < 0)
-        return libvirt_error(c, "libvirt refuses the new definition, the old one stays", why);
+    int r = define(c, change->after, why);
+    if (r < 0)
+        return r;
     _cleanup_free_ char *kept = get_xml(c, dom, true);
-    int r = kept ? verify(kept, wish, change->before, &exact, why)
+    r = kept ? verify(kept, wish, change->before, &exact, why)
                  : refuse(why, -EIO, "the new definition cannot be read back");
     if (r < 0) {
         _cleanup_free_ char *reason = why ? TAKE_PTR(*why) : NULL;
-        bool restored = define(c, change->before) >= 0;
+        bool restored = define(c, change->before, NULL) >= 0;
         return refuse(why, r == -ENOMEM ? r : -EIO, "%s; the old definition %s", reason ? reason : "not verified",
                       restored ? "is back" : "could not be put back either: see libvirt's log");
     }
     if (!exact)
         edit_note(notes, "libvirt normalised other parts of the definition as well, as it does with every new definition");
     return 0;
+}
+
+int domain_define_again(const struct domain_conn *c, virDomainPtr dom, char **why) {
+    _cleanup_free_ char *now = get_xml(c, dom, true);
+
+    return now ? define(c, now, why) : libvirt_error(c, "its definition cannot be read", why);
 }
 
 /* The rewriter, told what this host lacks. */

@@ -60,9 +60,13 @@ struct domain_change {
  * Fulfils a wish: reads the definition, rewrites it, hands it to libvirt, reads it back and checks it; the old one is put
  * back when that fails. Running guests are never restarted. Errors, with *ret_why: those of guest_rewrite(); -EOPNOTSUPP the guest
  * has no definition (transient); -EAGAIN somebody else redefined it meanwhile, nothing was changed; -EIO libvirt refused
- * or did not keep it.
+ * or did not keep it; -ETIMEDOUT libvirt has not answered, and may do it yet.
  */
 int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish, bool dry_run,
                    struct domain_change *ret, char **ret_why);
 void domain_change_done(struct domain_change *change);
 #define _cleanup_domain_change_ _cleanup_(domain_change_done)
+
+/* The definition as it is, once more. libvirt parses definitions one after another as far as it has to ask QEMU for them, so
+ * what it was given before and nobody waited for is in force, too, a moment after this. */
+int domain_define_again(const struct domain_conn *c, virDomainPtr dom, char **ret_why);

@@ -9,7 +9,7 @@
 struct call {
     const struct libvirt *lv;
     void (*make)(struct call *c);
-    char *text; /* URI, command or emulator; empty: none */
+    char *text; /* URI, command, emulator or definition; empty: none */
     char *arch, *machine, *type;
     bool readonly;
     unsigned stats;
@@ -61,6 +61,12 @@ static void make_ask(struct call *c) {
 
 static void make_capabilities(struct call *c) {
     c->answer = c->lv->virConnectGetDomainCapabilities(c->conn, *c->text ? c->text : NULL, c->arch, c->machine, c->type, 0);
+}
+
+static void make_definition(struct call *c) {
+    c->dom = c->lv->virDomainDefineXMLFlags(c->conn, c->text, 0);
+    if (!c->dom)
+        c->error = c->lv->virSaveLastError();
 }
 
 static void make_stats(struct call *c) {
@@ -228,6 +234,24 @@ int libvirt_capabilities(const struct libvirt *lv, virConnectPtr conn, const cha
         c->conn = conn;
     if (r >= 0)
         return call_for_text(c, make_capabilities, LIBVIRT_PATIENCE_SEC, ret);
+    call_free(c);
+    return r;
+}
+
+int libvirt_define(const struct libvirt *lv, virConnectPtr conn, const char *xml, virErrorPtr *ret_error) {
+    struct call *c = call_new(lv, xml);
+    int r;
+
+    if (!c)
+        return -ENOMEM;
+    if (lv->virConnectRef(conn) >= 0)
+        c->conn = conn;
+    if ((r = call_make(c, make_definition, DEFINE_PATIENCE_SEC)) == -ETIMEDOUT)
+        return r;
+    if (r >= 0 && !c->dom) {
+        r = -EIO;
+        *ret_error = TAKE_PTR(c->error);
+    }
     call_free(c);
     return r;
 }

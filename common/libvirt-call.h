@@ -7,6 +7,7 @@
 
 #define LIBVIRT_PATIENCE_SEC 45 /* a daemon that is started by its socket looks at every guest first */
 #define QEMU_PATIENCE_SEC    10
+#define DEFINE_PATIENCE_SEC  120
 
 /* Errors: -ETIMEDOUT; -EIO: *RET_ERROR (may be NULL) says why if it is set, virFreeError() frees it. */
 int libvirt_open(const struct libvirt *lv, const char *uri, bool readonly, virConnectPtr *ret, virErrorPtr *ret_error);
@@ -17,3 +18,6 @@ int libvirt_stats(const struct libvirt *lv, virDomainPtr dom, unsigned stats, vi
 /* virConnectGetDomainCapabilities(). libvirt may have to start QEMU to know, and waits for it for ever. The caller frees *ret. */
 int libvirt_capabilities(const struct libvirt *lv, virConnectPtr conn, const char *emulator, const char *arch,
                          const char *machine, const char *type, char **ret);
+/* virDomainDefineXMLFlags(), for which libvirt may have to start QEMU, too. After -ETIMEDOUT the definition may still come
+ * into force. */
+int libvirt_define(const struct libvirt *lv, virConnectPtr conn, const char *xml, virErrorPtr *ret_error);

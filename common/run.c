@@ -13,6 +13,7 @@
 #define SETTLE_MSEC      10000
 #define ATTEMPTS         10 /* with a pause between: a user that only looks (libvirt probing QEMU) is soon gone */
 #define PAUSE_MSEC       200
+#define PROBE_MSEC       2000
 
 void failure_done(struct failure *f) {
     free(f->message);
@@ -88,7 +89,7 @@ static int unload(const struct sysroot *root, const char *module, struct failure
     int r = 0;
 
     for (unsigned i = 0; i < ATTEMPTS; i++) {
-        if (i > 0)
+        if (i > 0 && !actor_wait_for_probe(root, PROBE_MSEC))
             pause_a_little();
         r = actor_module_unload(root, module);
         if (r != -EBUSY)
@@ -310,7 +311,9 @@ static int restore_guests(const struct sysroot *root, const struct entry *e, boo
 
         if (!s || run_guest(s, &g) < 0)
             continue;
-        r = actor_guest_set(root, g.uuid, s->after, s->before, !booting, &why);
+        /* Only of the last one it is not known whether libvirt had answered. */
+        r = i == e->current ? actor_guest_restore(root, g.uuid, s->before, s->after, !booting, &why) :
+                              actor_guest_set(root, g.uuid, s->after, s->before, !booting, &why);
         if (r < 0 && r != -ENOENT && r != -ESTALE && first == 0)
             first = fail(f, r, text_format("guest %s could not be put back: %s", g.name, why ? why : strerror(-r)));
     }

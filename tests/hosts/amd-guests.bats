@@ -267,29 +267,55 @@ states() {
     there 'ln -sf qemu-system-x86_64 /usr/bin/qemu-of-plain'
 }
 
+# killed WHEN: nestd, at "disable --guests", WHEN (a line of bash) is done; then it is started anew.
+killed() {
+    there '
+        nestctl disable --guests --yes >/tmp/change 2>&1 & change=$!
+        eval "$1"
+        systemctl kill -s KILL nestd
+        wait $change
+        systemctl reset-failed nestd
+        systemctl start nestd
+        ! grep -lE "\"state\": *\"(running|rolling-back)\"" /var/lib/nestd/changes/*.json' "$1"
+}
+
+# assert_old_or_new OLD
+assert_old_or_new() {
+    [ "$(states)" = "$1" ] || {
+        assert_parameter nested 0
+        run on nestctl audit
+        assert_success
+        on nestctl undo --yes
+        run states
+        assert_output "$1"
+    }
+}
+
 @test "disable --guests: nestd is killed in the middle: guests and host are old or new after its next start" {
     before=$(states)
-    for delay in 0.3 0.8; do
-        there '
-            nestctl disable --guests --yes >/tmp/change 2>&1 & change=$!
-            sleep $1
-            systemctl kill -s KILL nestd
-            wait $change
-            systemctl reset-failed nestd
-            systemctl start nestd
-            ! grep -lE "\"state\": *\"(running|rolling-back)\"" /var/lib/nestd/changes/*.json' "$delay"
-        run states
-        [ "$output" = "$before" ] || {
-            assert_parameter nested 0
-            run on nestctl audit
-            assert_success
-            on nestctl undo --yes
-            run states
-            assert_output "$before"
-        }
+    for delay in 0.3 0.8 1.5; do
+        killed "sleep $delay"
+        assert_old_or_new "$before"
     done
     on nestctl disable --guests --yes
     on nestctl undo --yes
     run states
     assert_output "$before"
+}
+
+@test "disable --guests: nestd is killed while libvirt is still at a definition: guests and host are old or new for good" {
+    there '
+        set -e
+        printf "#!/bin/sh\nsleep 3\nexec /usr/bin/qemu-system-x86_64 \"\$@\"\n" >/usr/bin/slow-qemu
+        chmod +x /usr/bin/slow-qemu
+        sed s/qemu-system-x86_64/slow-qemu/ /root/chosen.xml >/root/slow.xml
+        virsh -q undefine chosen
+        virsh -q define /root/slow.xml'
+    before=$(states)
+    # libvirt asks an emulator anew that is not what it was
+    there 'touch /usr/bin/slow-qemu'
+    killed 'until pgrep -x slow-qemu; do sleep 0.1; done'
+    # this has to wait for the same
+    there 'virsh domcapabilities --virttype kvm --emulatorbin /usr/bin/slow-qemu >/dev/null; sleep 2'
+    assert_old_or_new "$before"
 }

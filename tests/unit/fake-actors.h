@@ -53,6 +53,11 @@ int actor_guest_set(const struct sysroot *root, const char *uuid, const char *be
     return fake_guest_set(root, uuid, before, after, start, ret_why);
 }
 
+int actor_guest_restore(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                        char **ret_why) {
+    return fake_guest_restore(root, uuid, before, after, start, ret_why);
+}
+
 int actor_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note) {
     return fake_libvirt_refresh(root, parameters, ret_note);
 }

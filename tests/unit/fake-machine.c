@@ -279,10 +279,13 @@ int fake_module_users(const struct sysroot *root, const char *module, char ***re
 
 bool fake_wait_for_probe(const struct sysroot *root, unsigned msec) {
     struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+    _cleanup_free_ char *looks = get(root, "/fake/probe");
 
-    if (!fake_has(&m, "/fake/probe"))
+    if (!looks)
         return false;
-    fake_use(&m, false);
+    if (streq(looks, "1"))
+        fake_use(&m, false);
+    fake_put(&m, "/fake/probe", "1", 0644);
     return true;
 }
 
@@ -340,12 +343,47 @@ int fake_guest_read(const struct sysroot *root, const char *uuid, bool start, ch
     return (*ret_state = fake_guest_state(&m, uuid)) ? 0 : -ENOENT;
 }
 
+void fake_libvirt_catches_up(struct fake_machine *m) {
+    char **names = NULL;
+    size_t n = 0;
+
+    (void)sysroot_list(m->root, "/fake/late", 100, &names, &n);
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *path = text_format("/fake/late/%s", names[i]), *state = get(m->root, path);
+
+        fake_guest(m, names[i], names[i], state);
+    }
+    strings_free(names, n);
+    remove_tree(m->dir, "/fake/late");
+}
+
+static void leave_late(struct fake_machine *m, const char *uuid, const char *state) {
+    _cleanup_free_ char *path = text_format("/fake/late/%s", uuid);
+
+    fake_put(m, path, state, 0644);
+}
+
+int fake_guest_restore(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                       char **ret_why) {
+    struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
+
+    fake_libvirt_catches_up(&m);
+    return fake_guest_set(root, uuid, after, before, start, ret_why);
+}
+
 int fake_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
                    char **ret_why) {
     struct fake_machine m = {.dir = root->path, .root = (struct sysroot *)root};
     _cleanup_free_ char *now = fake_guest_state(&m, uuid), *refuses = text_format("/fake/refuses-%s", uuid);
-    int r = -before_event(FAKE_GUEST);
+    int r;
 
+    if (fake_fault.what == FAULT_KILL_DURING && fake_fault.at == fake_events) {
+        leave_late(&m, uuid, after);
+        raise(SIGKILL);
+    }
+    r = -before_event(FAKE_GUEST);
+    if (r == -ETIMEDOUT)
+        leave_late(&m, uuid, after);
     if (r == 0 && !have_libvirtd(&m, start))
         r = -EHOSTDOWN;
     else if (r == 0 && !now)

@@ -45,7 +45,7 @@ extern const char *const fake_kinds[];
 
 /* What shall happen, in this process and its children. Events are counted from 0. */
 struct fake_fault {
-    enum { FAULT_NONE, FAULT_KILL_BEFORE, FAULT_KILL_AFTER, FAULT_FAIL, FAULT_FAIL_FROM } what;
+    enum { FAULT_NONE, FAULT_KILL_BEFORE, FAULT_KILL_DURING, FAULT_KILL_AFTER, FAULT_FAIL, FAULT_FAIL_FROM } what;
     unsigned at;
     int error; /* of FAULT_FAIL: positive errno */
 };
@@ -62,17 +62,22 @@ int fake_parameter_set(const struct sysroot *root, const char *module, const cha
 int fake_settle(const struct sysroot *root, const char *path, unsigned msec);
 int fake_node_restore(const struct sysroot *root, const char *path, mode_t mode, uid_t uid, gid_t gid);
 int fake_module_users(const struct sysroot *root, const char *module, char ***ret, size_t *ret_n);
-/* What libvirt holds while /fake/probe is there, it lets go of. */
+/* What libvirt holds while /fake/probe is there, it lets go of, after one look ("1") or two ("2"). */
 bool fake_wait_for_probe(const struct sysroot *root, unsigned msec);
 int fake_libvirt_refresh(const struct sysroot *root, bool parameters, char **ret_note);
 /* Guests are files, /fake/guests/UUID: "NAME STATE". One with /fake/refuses-UUID cannot be changed; with /fake/no-libvirtd
- * its daemon does not run, and starts when it may. */
+ * its daemon does not run, and starts when it may. Who is killed during fake_guest_set(), or gets ETIMEDOUT, leaves
+ * /fake/late/UUID: the state that libvirt is still at giving it. */
 void fake_guest(struct fake_machine *m, const char *uuid, const char *name, const char *state);
 char *fake_guest_state(struct fake_machine *m, const char *uuid); /* the caller frees */
 int fake_guests_exposed(const struct sysroot *root, struct actor_guest **ret, size_t *ret_n);
 int fake_guest_read(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why);
 int fake_guest_set(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
                    char **ret_why);
+int fake_guest_restore(const struct sysroot *root, const char *uuid, const char *before, const char *after, bool start,
+                       char **ret_why);
+/* libvirt is through with all it was still at. */
+void fake_libvirt_catches_up(struct fake_machine *m);
 /* Counts an event of the C library; -1 with errno set: it shall fail. */
 int fake_libc(enum fake_kind kind);
 void fake_after(void);

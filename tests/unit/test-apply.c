@@ -277,8 +277,12 @@ static void libvirt_looks(void **state) {
 
     fake_use(m, true);
     expect(m, want(FEATURE_NESTED, WANTED_OFF), 4, "guest web1");
-    fake_put(m, "/fake/probe", "", 0644);
+    fake_put(m, "/fake/probe", "1", 0644);
     expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, NULL);
+    /* It asks QEMU with KVM, and then without. */
+    fake_use(m, true);
+    fake_put(m, "/fake/probe", "2", 0644);
+    expect(m, want(FEATURE_NESTED, WANTED_ON), 0, NULL);
 }
 
 /* A guest starts between the look and the unloading: nothing is changed, and it is named. */

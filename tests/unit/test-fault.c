@@ -180,8 +180,10 @@ static void reference_done(struct reference *ref) {
 
 /* Old or new, and not a byte else; *RET_NEW says which. */
 static void check_state(struct fake_machine *m, const struct reference *ref, const char *where, bool *ret_new) {
-    _cleanup_free_ char *now = fake_snapshot(m);
+    _cleanup_free_ char *now = NULL;
 
+    fake_libvirt_catches_up(m);
+    now = fake_snapshot(m);
     *ret_new = streq(now, ref->new);
     if (!*ret_new && !streq(now, ref->old))
         fail_msg("%s: a third state:\n%s", where, now);
@@ -256,7 +258,9 @@ static bool recover_child(struct fake_machine *m, struct fake_fault fault) {
 
 static void kill_at(const struct scenario *s, const struct reference *ref, struct fake_fault fault, int second) {
     _cleanup_free_ char *where = text_format("%s: killed %s event %u (%s)%s", s->name,
-                                             fault.what == FAULT_KILL_BEFORE ? "before" : "after", fault.at,
+                                             fault.what == FAULT_KILL_BEFORE   ? "before" :
+                                             fault.what == FAULT_KILL_DURING ? "during" :
+                                                                               "after", fault.at,
                                              fake_kinds[ref->kinds[fault.at]], second >= 0 ? " and again" : "");
     struct fake_machine m;
     enum recovery r = RECOVERY_CLEAN;
@@ -265,7 +269,8 @@ static void kill_at(const struct scenario *s, const struct reference *ref, struc
     make_ready(s, &m);
     assert_true(run_child(&m, s, fault));
     if (second >= 0)
-        twice = recover_child(&m, (struct fake_fault){.what = fault.what, .at = (unsigned)second});
+        twice = recover_child(&m, (struct fake_fault){.what = second % 2 ? FAULT_KILL_BEFORE : FAULT_KILL_AFTER,
+                                                      .at = (unsigned)second});
     if (second < 0 || twice) {
         r = must_recover(&m, where);
         check_state(&m, ref, where, &is_new);
@@ -284,6 +289,8 @@ static void kills(void **state) {
         for (unsigned at = 0; at < ref.n_events; at++) {
             kill_at(s, &ref, (struct fake_fault){.what = FAULT_KILL_BEFORE, .at = at}, -1);
             kill_at(s, &ref, (struct fake_fault){.what = FAULT_KILL_AFTER, .at = at}, -1);
+            if (ref.kinds[at] == FAKE_GUEST)
+                kill_at(s, &ref, (struct fake_fault){.what = FAULT_KILL_DURING, .at = at}, -1);
         }
         reference_done(&ref);
     }
@@ -291,6 +298,7 @@ static void kills(void **state) {
 
 /* The recovery is killed, too, at each of its events, until one run of it comes to its end. */
 static void kills_of_the_recovery(void **state) {
+    static const struct scenario with = {"guests", with_guests, {.features[FEATURE_NESTED] = WANTED_OFF, .guests = true}};
     const struct scenario *s = &scenarios[0];
     struct reference ref;
 
@@ -298,6 +306,11 @@ static void kills_of_the_recovery(void **state) {
     for (unsigned at = 0; at < ref.n_events; at += 3)
         for (int second = 0; second < 40; second++)
             kill_at(s, &ref, (struct fake_fault){.what = second % 2 ? FAULT_KILL_BEFORE : FAULT_KILL_AFTER, .at = at}, second);
+    reference_done(&ref);
+    make_reference(&with, &ref);
+    for (unsigned at = 0; at < ref.n_events; at++)
+        for (int second = 0; second < 20 && ref.kinds[at] == FAKE_GUEST; second++)
+            kill_at(&with, &ref, (struct fake_fault){.what = FAULT_KILL_DURING, .at = at}, second);
     reference_done(&ref);
 }
 
@@ -339,7 +352,7 @@ static const int errors[_FAKE_KIND_MAX][8] = {
     [FAKE_FSYNC] = {EIO, ENOSPC},
     [FAKE_RENAME] = {EROFS, ENOSPC, EACCES},
     [FAKE_UNLINK] = {EROFS, EACCES, EIO},
-    [FAKE_GUEST] = {EIO, EACCES, ECONNREFUSED, EAGAIN, ENOMEM},
+    [FAKE_GUEST] = {EIO, EACCES, ECONNREFUSED, EAGAIN, ETIMEDOUT, ENOMEM},
 };
 
 static void fail_at(const struct scenario *s, const struct reference *ref, struct fake_fault fault) {

@@ -38,6 +38,27 @@ static int fake_close(virConnectPtr conn) {
     return 0;
 }
 
+static virDomainPtr fake_define(virConnectPtr conn, const char *xml, unsigned flags) {
+    snprintf(fake.asked, sizeof(fake.asked), "%s", xml);
+    if (fake.hangs)
+        sem_wait(&fake.go);
+    return fake.answer ? (virDomainPtr)&fake : NULL;
+}
+
+static int fake_free_domain(virDomainPtr dom) {
+    return 0;
+}
+
+static virError refusal = {.message = (char *)"refused"};
+
+static virErrorPtr fake_save_error(void) {
+    return &refusal;
+}
+
+static void fake_free_error(virErrorPtr error) {
+    assert_ptr_equal(error, &refusal);
+}
+
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *end);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *end) {
     return fake.hangs ? ETIMEDOUT : pthread_cond_wait(cond, lock);
@@ -85,7 +106,38 @@ static void test_capabilities(void **state) {
     }
 }
 
+static void test_define(void **state) {
+    static const struct {
+        bool hangs;
+        const char *answer;
+        int result;
+    } cases[] = {{false, "kept", 0}, {false, NULL, -EIO}, {true, "too late", -ETIMEDOUT}, {true, NULL, -ETIMEDOUT}};
+    static const struct libvirt lv = {.virDomainDefineXMLFlags = fake_define, .virDomainFree = fake_free_domain,
+                                      .virConnectRef = fake_ref, .virConnectClose = fake_close,
+                                      .virSaveLastError = fake_save_error, .virFreeError = fake_free_error};
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += 120;
+    sem_init(&fake.go, 0, 0);
+    sem_init(&fake.gone, 0, 0);
+    FOREACH_ARRAY(c, cases, ELEMENTSOF(cases)) {
+        char xml[] = "<domain/>"; /* the caller's, which may be gone when libvirt answers */
+        virErrorPtr error = NULL;
+
+        fake.hangs = c->hangs;
+        fake.answer = c->answer;
+        assert_int_equal(libvirt_define(&lv, (virConnectPtr)&fake, xml, &error), c->result);
+        assert_ptr_equal(error, c->result == -EIO ? &refusal : NULL);
+        if (c->hangs)
+            sem_post(&fake.go);
+        assert_int_equal(sem_clockwait(&fake.gone, CLOCK_MONOTONIC, &end), 0);
+        assert_string_equal(fake.asked, "<domain/>");
+        assert_int_equal(fake.refs, 0);
+    }
+}
+
 int main(void) {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_capabilities)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_capabilities), cmocka_unit_test(test_define)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
