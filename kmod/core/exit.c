@@ -85,6 +85,17 @@ static int handle_exception(struct nv_vcpu *v)
 		nv_inject_pf(v, nv_get(v->cur, F_EXIT_QUAL), (u32)nv_get(v->cur, F_EXIT_INTR_ERR));
 		return NV_RESUME;
 	}
+	/*
+	 * The CPU gives such an exit without BS in the pending debug exceptions, and refuses to enter without it while TF is set and STI
+	 * or MOV SS blocks (27.3.1.5). The delivery ends the blocking anyway (27.6.1).
+	 */
+	nv_end_blocking(v);
+	if (INFO_TYPE_OF(info) != EV_HW_EXC) {
+		/* INT1 traps, but its exit comes before it (28.2): as a fault it would be executed again and again. */
+		v->n->ev.inj_info = info & (INFO_VALID | INFO_TYPE | INFO_VECTOR);
+		v->n->ev.inj_len = (u32)nv_get(v->cur, F_EXIT_INSN_LEN);
+		return NV_RESUME;
+	}
 	nv_queue_exception(v, (u8)vec, info & INFO_ERR, info & INFO_ERR ? (u32)nv_get(v->cur, F_EXIT_INTR_ERR) : 0);
 	if (vec == XV_DB)
 		v->n->ev.exc.payload = nv_get(v->cur, F_EXIT_QUAL);

@@ -85,6 +85,59 @@ static void injected_mtf(void **state)
 	assert_false(r12(F_IDT_INFO) & INFO_VALID);
 }
 
+/* INT1, at both levels: delivered as what it is, behind the instruction, or it runs for ever. Found by kvm-unit-tests' vmx_mtf_test. */
+static void int1_is_a_trap(void **state)
+{
+	u64 dr6;
+
+	(void)state;
+	good();
+	for (int level = 1; level <= 2; level++) {
+		if (level == 2)
+			assert_true(mock_launch());
+		dr6 = M.dr[6] = 0xffff0ff2;
+		mock_hw(F_EXIT_INTR_INFO, INFO_MAKE(EV_PRIV_SW, XV_DB));
+		mock_hw(F_EXIT_INSN_LEN, 3); /* with two prefixes */
+		mock_exit(XR_EXC_NMI, 0);
+		assert_int_equal(M.v.in_l2, level == 2);
+		assert_int_equal(injected(), INFO_MAKE(EV_PRIV_SW, XV_DB));
+		assert_int_equal(mock_hw_get(F_ENTRY_INSN_LEN), 3);
+		assert_int_equal(M.dr[6], dr6);
+		/* Once. */
+		mock_exit(XR_CPUID, 0);
+		if (level == 1)
+			assert_false(injected() & INFO_VALID);
+		else
+			reflected(XR_CPUID);
+	}
+	/* L1's, if it wants it. */
+	w(F_EXCEPTION_BITMAP, NV_BIT(XV_DB));
+	assert_true(mock_resume());
+	mock_hw(F_EXIT_INTR_INFO, INFO_MAKE(EV_PRIV_SW, XV_DB));
+	mock_hw(F_EXIT_INSN_LEN, 1);
+	mock_exit(XR_EXC_NMI, 0);
+	reflected(XR_EXC_NMI);
+	assert_int_equal(r12(F_EXIT_INTR_INFO), INFO_MAKE(EV_PRIV_SW, XV_DB));
+	assert_int_equal(r12(F_EXIT_INSN_LEN), 1);
+}
+
+/* 27.3.1.5: with TF set, blocking wants BS pending, which the CPU does not leave at an exit for #DB. */
+static void debug_exception_in_blocking(void **state)
+{
+	static const u64 blocking[] = { INTR_STI, INTR_MOV_SS };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		mock_hw(F_GUEST_RFLAGS, FL_TF | 2);
+		mock_hw(F_GUEST_INTERRUPTIBILITY, blocking[i & 1] | INTR_NMI);
+		mock_hw(F_EXIT_INTR_INFO, INFO_MAKE(i & 2 ? EV_PRIV_SW : EV_HW_EXC, XV_DB));
+		mock_hw(F_EXIT_INSN_LEN, 1);
+		mock_exit(XR_EXC_NMI, 0x4000);
+		assert_true(injected() & INFO_VALID);
+		assert_int_equal(mock_hw_get(F_GUEST_INTERRUPTIBILITY), INTR_NMI);
+	}
+}
+
 /* Restored with the trap flag waiting; a flag that L1's controls do not have means nothing. */
 static void monitor_trap_flag_restored(void **state)
 {
@@ -143,7 +196,8 @@ static void tsc_of_the_exit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(no_branch_records), T(monitor_trap_flag), T(injected_mtf), T(monitor_trap_flag_restored), T(tsc_of_the_exit),
+		T(no_branch_records), T(monitor_trap_flag), T(injected_mtf), T(int1_is_a_trap), T(debug_exception_in_blocking),
+		T(monitor_trap_flag_restored), T(tsc_of_the_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
