@@ -281,6 +281,11 @@ int nv_handle_dr(struct nv_vcpu *v)
 		}
 		dr += 2;
 	}
+	/* The exit takes priority over general detect (26.1.1). */
+	if (nv_get(v->cur, F_GUEST_DR7) & DR7_GD) {
+		nv_inject_db(v, DBG_BD);
+		return NV_RESUME;
+	}
 	if (qual & NV_BIT(4)) {
 		nv_set_reg(v, reg, dr == 7 ? nv_get(v->cur, F_GUEST_DR7) : mach_get_dr(v, (int)dr));
 	} else {

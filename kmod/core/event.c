@@ -73,6 +73,12 @@ void nv_inject_pf(struct nv_vcpu *v, u64 addr, u32 err)
 	v->n->ev.exc.payload = addr;
 }
 
+void nv_inject_db(struct nv_vcpu *v, u64 dr6)
+{
+	nv_queue_exception(v, XV_DB, false, 0);
+	v->n->ev.exc.payload = dr6;
+}
+
 /* Two faults too many: L2's is L1's to handle, L1's ends the machine. */
 void nv_triple_fault(struct nv_vcpu *v)
 {
@@ -258,6 +264,12 @@ static void inject(struct nv_vcpu *v, u32 info, u32 err, u32 len)
 	v->stats.injected++;
 }
 
+/* A debug exception lets its handler use the debug registers (17.2.4); injected by VM entry it does not (27.6.1.1). */
+void nv_debug_handler(struct nv_vcpu *v)
+{
+	nv_put(v->cur, F_GUEST_DR7, nv_get(v->cur, F_GUEST_DR7) & ~(u64)DR7_GD);
+}
+
 static void inject_exc(struct nv_vcpu *v)
 {
 	struct nv_exc *e = &v->n->ev.exc;
@@ -267,10 +279,12 @@ static void inject_exc(struct nv_vcpu *v)
 	e->pending = false;
 	if (e->vector == XV_PF)
 		v->cr2 = e->payload;
-	if (e->vector == XV_DB)
+	if (e->vector == XV_DB) {
 		mach_set_dr(v, 6, (mach_get_dr(v, 6) & ~0xfull) | e->payload);
-	/* Faults push RF = 1 (SDM 3B 17.3.1.1); #DB as a trap does not, and is not queued here as a fault. */
-	if (e->vector != XV_DB)
+		nv_debug_handler(v);
+	}
+	/* Faults push RF = 1 (SDM 3B 17.3.1.1); of #DB only general detect is one that comes here. */
+	if (e->vector != XV_DB || (e->payload & DBG_BD))
 		nv_put(v->cur, F_GUEST_RFLAGS, nv_get(v->cur, F_GUEST_RFLAGS) | FL_RF);
 	/* Blocking by STI or MOV SS ends with the instruction that faulted. */
 	inject(v, INFO_MAKE(EV_HW_EXC, e->vector) | (err ? (u32)INFO_ERR : 0), e->err, 0);
@@ -386,7 +400,7 @@ void nv_insn_boundary(struct nv_vcpu *v)
 		v->n->ev.mtf = true;
 	/* The trap that the instruction would have ended with (bit 14: BS); with BTF only branches have it, and none is emulated. */
 	if ((nv_get(m, F_GUEST_RFLAGS) & FL_TF) && !(nv_get(m, F_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-		nv_put(m, F_GUEST_PENDING_DBG, nv_get(m, F_GUEST_PENDING_DBG) | NV_BIT(14));
+		nv_put(m, F_GUEST_PENDING_DBG, nv_get(m, F_GUEST_PENDING_DBG) | DBG_BS);
 }
 
 void nv_insn_done(struct nv_vcpu *v, u64 rip)

@@ -73,6 +73,20 @@ static int handle_vmcall(struct nv_vcpu *v)
 	return NV_USER;
 }
 
+static int handle_hlt(struct nv_vcpu *v)
+{
+	nv_skip_insn(v);
+	/* A single-step trap ends the halt at once. */
+	if (nv_get(v->cur, F_GUEST_PENDING_DBG) & DBG_BS)
+		return NV_RESUME;
+	/* L1's timer counts on and may end L2's halt (26.5.1): the CPU halts in L2, user space would wait for an event. */
+	if (v->in_l2 && v->n->own_timer && (nv_caps.hw[CAP_MISC] & MISC_ACT_HLT))
+		nv_put(v->cur, F_GUEST_ACTIVITY, ACT_HLT);
+	else
+		v->hlt = true;
+	return NV_RESUME;
+}
+
 /* Exceptions that L0 intercepts for itself are given to the guest all the same. */
 static int handle_exception(struct nv_vcpu *v)
 {
@@ -94,11 +108,13 @@ static int handle_exception(struct nv_vcpu *v)
 		/* INT1 traps, but its exit comes before it (28.2): as a fault it would be executed again and again. */
 		v->n->ev.inj_info = info & (INFO_VALID | INFO_TYPE | INFO_VECTOR);
 		v->n->ev.inj_len = (u32)nv_get(v->cur, F_EXIT_INSN_LEN);
+		nv_debug_handler(v);
 		return NV_RESUME;
 	}
-	nv_queue_exception(v, (u8)vec, info & INFO_ERR, info & INFO_ERR ? (u32)nv_get(v->cur, F_EXIT_INTR_ERR) : 0);
 	if (vec == XV_DB)
-		v->n->ev.exc.payload = nv_get(v->cur, F_EXIT_QUAL);
+		nv_inject_db(v, nv_get(v->cur, F_EXIT_QUAL));
+	else
+		nv_queue_exception(v, (u8)vec, info & INFO_ERR, info & INFO_ERR ? (u32)nv_get(v->cur, F_EXIT_INTR_ERR) : 0);
 	return NV_RESUME;
 }
 
@@ -116,13 +132,7 @@ int nv_handle_common(struct nv_vcpu *v, u32 reason)
 	case XR_CPUID:
 		return handle_cpuid(v);
 	case XR_HLT:
-		nv_skip_insn(v);
-		/* L1's timer counts on and may end L2's halt (26.5.1): the CPU halts in L2, user space would wait for an event. */
-		if (v->in_l2 && v->n->own_timer && (nv_caps.hw[CAP_MISC] & MISC_ACT_HLT))
-			nv_put(v->cur, F_GUEST_ACTIVITY, ACT_HLT);
-		else
-			v->hlt = true;
-		return NV_RESUME;
+		return handle_hlt(v);
 	case XR_CR:
 		return nv_handle_cr(v);
 	case XR_DR:

@@ -136,6 +136,8 @@ void nv_save_vectoring(struct nv_vcpu *v); /* IDT-vectoring information of the e
 int nv_events_before_entry(struct nv_vcpu *v); /* not needed when nv_events_quiet() */
 void nv_skip_insn(struct nv_vcpu *v); /* RIP past the instruction that exited, and what comes at its end */
 void nv_insn_done(struct nv_vcpu *v, u64 rip); /* the same, for one whose length the CPU did not give */
+void nv_inject_db(struct nv_vcpu *v, u64 dr6); /* dr6: bits of DR6 */
+void nv_debug_handler(struct nv_vcpu *v); /* #DB is delivered: DR7.GD */
 void nv_end_blocking(struct nv_vcpu *v); /* by STI or MOV SS */
 void nv_insn_boundary(struct nv_vcpu *v); /* an iteration of REP is over */
 

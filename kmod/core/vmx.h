@@ -275,6 +275,9 @@ enum { XV_DB = 1, XV_NMI = 2, XV_BP = 3, XV_OF = 4, XV_UD = 6, XV_NM = 7, XV_DF 
 #define M_DEBUGCTL 0x1d9u
 #define DEBUGCTL_LBR NV_BIT(0)
 #define DEBUGCTL_BTF NV_BIT(1)
+#define DBG_BD NV_BIT(13) /* DR6, exit qualification and pending debug exceptions */
+#define DBG_BS NV_BIT(14)
+#define DR7_GD NV_BIT(13)
 #define M_PAT 0x277u
 #define M_PERF_GLOBAL 0x38fu
 #define M_VMX_BASIC 0x480u

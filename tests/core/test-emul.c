@@ -194,6 +194,7 @@ static void simple_exits(void **state)
 	assert_int_equal(mock_hw_get(F_GUEST_INTERRUPTIBILITY), 0);
 	assert_int_equal(mock_hw_get(F_GUEST_PENDING_DBG), NV_BIT(14));
 	mock_hw(F_GUEST_RFLAGS, 2);
+	mock_hw(F_GUEST_PENDING_DBG, 0); /* the trap is over */
 	mock_exit(XR_INVD, 0);
 	mock_exit(XR_RDPMC, 0);
 	assert_int_equal(injected() & 0xff, XV_GP);

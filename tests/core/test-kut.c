@@ -138,6 +138,74 @@ static void debug_exception_in_blocking(void **state)
 	}
 }
 
+/* Single-stepped HLT does not halt; at either level. Found by kvm-unit-tests' debug. */
+static void step_over_hlt(void **state)
+{
+	(void)state;
+	good();
+	w(F_CPU_CTL, V12(&M.v, CPU_CTL) & ~CPU_HLT);
+	for (int level = 1; level <= 2; level++) {
+		if (level == 2)
+			assert_true(mock_launch());
+		mock_hw(F_GUEST_RFLAGS, FL_TF | FL_IF | 2);
+		mock_hw(F_GUEST_INTERRUPTIBILITY, INTR_STI);
+		mock_hw(F_EXIT_INSN_LEN, 1);
+		assert_int_equal(mock_exit(XR_HLT, 0), NV_RESUME);
+		assert_int_equal(M.v.in_l2, level == 2);
+		assert_int_equal(mock_hw_get(F_GUEST_PENDING_DBG), DBG_BS);
+		assert_int_equal(mock_hw_get(F_GUEST_ACTIVITY), 0);
+		mock_hw(F_GUEST_RFLAGS, FL_IF | 2);
+		mock_hw(F_GUEST_PENDING_DBG, 0);
+	}
+	mock_exit(XR_HLT, 0);
+	assert_true(M.v.hlt);
+}
+
+/* DR7.GD: a fault at any MOV DR, until the handler of a debug exception runs. Found by kvm-unit-tests' debug. */
+static void general_detect(void **state)
+{
+	u64 rip;
+
+	(void)state;
+	good();
+	w(F_EXIT_CTL, V12(&M.v, EXIT_CTL) | EXIT_SAVE_DEBUG);
+	for (int level = 1; level <= 2; level++) {
+		if (level == 2)
+			assert_true(mock_launch());
+		M.dr[6] = 0xffff0ff1;
+		M.v.regs[R_RAX] = 0xffff0ff0;
+		rip = mock_hw_get(F_GUEST_RIP);
+		mock_hw(F_GUEST_DR7, 0x400 | DR7_GD);
+		assert_int_equal(mock_exit(XR_DR, 6), NV_RESUME);
+		assert_int_equal(M.v.in_l2, level == 2);
+		assert_int_equal(injected(), INFO_MAKE(EV_HW_EXC, XV_DB));
+		assert_int_equal(mock_hw_get(F_GUEST_RIP), rip);
+		assert_true(mock_hw_get(F_GUEST_RFLAGS) & FL_RF);
+		assert_int_equal(M.dr[6], 0xffff0ff0 | DBG_BD);
+		assert_int_equal(mock_hw_get(F_GUEST_DR7), 0x400);
+		/* Now it may. */
+		assert_int_equal(mock_exit(XR_DR, 6), NV_RESUME);
+		assert_int_equal(M.dr[6], 0xffff0ff0);
+		assert_int_equal(mock_hw_get(F_GUEST_RIP), rip + mock_hw_get(F_EXIT_INSN_LEN));
+		/* So does the handler of INT1. */
+		mock_hw(F_GUEST_DR7, 0x400 | DR7_GD);
+		mock_hw(F_EXIT_INTR_INFO, INFO_MAKE(EV_PRIV_SW, XV_DB));
+		mock_hw(F_EXIT_INSN_LEN, 1);
+		mock_exit(XR_EXC_NMI, 0);
+		assert_int_equal(mock_hw_get(F_GUEST_DR7), 0x400);
+	}
+	/* What L1 intercepts changes no register. */
+	mock_exit(XR_CPUID, 0);
+	w(F_EXCEPTION_BITMAP, NV_BIT(XV_DB));
+	assert_true(mock_resume());
+	mock_hw(F_GUEST_DR7, 0x400 | DR7_GD);
+	mock_exit(XR_DR, 6);
+	reflected(XR_EXC_NMI);
+	assert_int_equal(r12(F_EXIT_QUAL), DBG_BD);
+	assert_int_equal(r12(F_GUEST_DR7), 0x400 | DR7_GD);
+	assert_int_equal(M.dr[6], 0xffff0ff0);
+}
+
 /* Restored with the trap flag waiting; a flag that L1's controls do not have means nothing. */
 static void monitor_trap_flag_restored(void **state)
 {
@@ -197,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(no_branch_records), T(monitor_trap_flag), T(injected_mtf), T(int1_is_a_trap), T(debug_exception_in_blocking),
+		T(step_over_hlt), T(general_detect),
 		T(monitor_trap_flag_restored), T(tsc_of_the_exit),
 	};
 
