@@ -186,6 +186,17 @@ void nv_queue_exception(struct nv_vcpu *v, u8 vector, bool has_err, u32 err);
 bool nv_irq_ready(struct nv_vcpu *v); /* kvm_run.ready_for_interrupt_injection */
 bool nv_if_flag(struct nv_vcpu *v); /* kvm_run.if_flag */
 
+/* What waits to be delivered or was under delivery, and what holds it back, as KVM_GET_VCPU_EVENTS shows it. */
+struct nv_event_state {
+	bool exc, exc_has_err, irq, nmi_injected, nmi_pending, nmi_masked;
+	u8 exc_vector, irq_vector;
+	u8 shadow; /* bits 0 and 1 of the interruptibility state: blocking by STI, by MOV SS */
+	u32 exc_err;
+};
+/* The nested state is to be set before. CR2 and DR6 of an exception come with the registers. */
+void nv_get_event_state(struct nv_vcpu *v, struct nv_event_state *s);
+void nv_set_event_state(struct nv_vcpu *v, const struct nv_event_state *s);
+
 /* State of the level that runs (L2's while in L2), as KVM_GET_REGS and KVM_GET_SREGS show it. Needs v->cur loaded. */
 struct nv_seg {
 	u64 base;

@@ -108,6 +108,64 @@ void nv_queue_nmi(struct nv_vcpu *v)
 	v->n->ev.nmi = true;
 }
 
+/*
+ * What is under delivery to L2 is not here: it travels in the nested state, as the injection of vmcs12. INT n and its like do not
+ * travel at all: RIP is still at the instruction.
+ */
+void nv_get_event_state(struct nv_vcpu *v, struct nv_event_state *s)
+{
+	const struct nv_events *ev = &v->n->ev;
+	u32 info = !v->in_l2 && (ev->inj_info & INFO_VALID) ? ev->inj_info : 0;
+	u64 intr = nv_get(v->cur, F_GUEST_INTERRUPTIBILITY);
+
+	*s = (struct nv_event_state){ .shadow = intr & (INTR_STI | INTR_MOV_SS), .nmi_masked = intr & INTR_NMI, .nmi_pending = ev->nmi,
+				      .irq = ev->irq, .irq_vector = ev->irq_vector };
+	/* Only what user space has given and no entry has looked at: its payload is where it came from, see below. */
+	if (ev->exc.pending)
+		info = INFO_MAKE(EV_HW_EXC, ev->exc.vector) | (ev->exc.has_err ? (u32)INFO_ERR : 0);
+	switch (info & INFO_VALID ? INFO_TYPE_OF(info) : EV_OTHER) {
+	case EV_HW_EXC:
+		s->exc = true;
+		s->exc_vector = (u8)info;
+		s->exc_has_err = info & INFO_ERR;
+		s->exc_err = ev->exc.pending ? ev->exc.err : ev->inj_err;
+		break;
+	case EV_NMI:
+		s->nmi_injected = true;
+		break;
+	case EV_EXT:
+		s->irq = true;
+		s->irq_vector = (u8)info;
+		break;
+	}
+}
+
+void nv_set_event_state(struct nv_vcpu *v, const struct nv_event_state *s)
+{
+	struct nv_events *ev = &v->n->ev;
+	u64 intr = nv_get(v->cur, F_GUEST_INTERRUPTIBILITY) & ~(u64)(INTR_STI | INTR_MOV_SS | INTR_NMI);
+
+	nv_put(v->cur, F_GUEST_INTERRUPTIBILITY, intr | s->shadow | (s->nmi_masked ? INTR_NMI : 0));
+	if (!v->in_l2)
+		ev->inj_info = 0;
+	ev->exc.pending = false;
+	ev->irq = s->irq;
+	ev->irq_vector = s->irq_vector;
+	ev->nmi = s->nmi_pending;
+	if (s->exc && v->in_l2) {
+		nv_queue_exception(v, s->exc_vector, s->exc_has_err, s->exc_err);
+		ev->exc.payload = s->exc_vector == XV_PF ? v->cr2 : s->exc_vector == XV_DB ? mach_get_dr(v, 6) & (0xf | DBG_BD | DBG_BS) : 0;
+	} else if (s->exc) {
+		ev->inj_info = INFO_MAKE(EV_HW_EXC, s->exc_vector) | (s->exc_has_err ? (u32)INFO_ERR : 0);
+		ev->inj_err = s->exc_err;
+	}
+	/* Of two events that wait the exception goes first. */
+	if (s->nmi_injected && (s->exc || (ev->inj_info & INFO_VALID)))
+		ev->nmi = true;
+	else if (s->nmi_injected)
+		ev->inj_info = INFO_MAKE(EV_NMI, XV_NMI);
+}
+
 /* ---- what the exit interrupted ---- */
 
 void nv_save_vectoring(struct nv_vcpu *v)
@@ -252,10 +310,15 @@ static void events_for_l1(struct nv_vcpu *v)
 
 /* ---- injection ---- */
 
+/* It stays under delivery until an exit says whether it has arrived: a signal may keep the entry from being made. */
 static void inject(struct nv_vcpu *v, u32 info, u32 err, u32 len)
 {
+	struct nv_events *ev = &v->n->ev;
 	struct nv_vmcs *m = v->cur;
 
+	ev->inj_info = info;
+	ev->inj_err = err;
+	ev->inj_len = len;
 	nv_put(m, F_ENTRY_INTR_INFO, info);
 	if (info & INFO_ERR)
 		nv_put(m, F_ENTRY_EXC_ERR, err);
@@ -321,6 +384,9 @@ static void inject_waiting(struct nv_vcpu *v)
 		inject_exc(v);
 		return;
 	}
+	/* Of an entry that was not made, by a level or a machine that has gone since. */
+	if (m->val[F_ENTRY_INTR_INFO] & INFO_VALID)
+		nv_put(m, F_ENTRY_INTR_INFO, 0);
 	if (!ev->nmi && !ev->irq)
 		return;
 	blocked = nv_get(m, F_GUEST_INTERRUPTIBILITY);
@@ -364,6 +430,11 @@ int nv_events_before_entry(struct nv_vcpu *v)
 {
 	if (v->in_l2)
 		events_for_l1(v);
+	/* Whatever keeps the entry from being made, an exception is under delivery from here on. */
+	if (v->n->ev.exc.pending) {
+		v->hlt = false;
+		inject_waiting(v);
+	}
 	if (v->want_irq_window && nv_irq_ready(v)) {
 		v->ux.type = NV_UX_IRQ_WINDOW;
 		return NV_USER;

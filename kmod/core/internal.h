@@ -122,7 +122,7 @@ struct nv_exc {
 	u64 payload; /* CR2 for #PF, DR6 bits for #DB */
 };
 struct nv_events {
-	u32 inj_info, inj_err, inj_len; /* was being delivered when the exit came: to be delivered again */
+	u32 inj_info, inj_err, inj_len; /* under delivery: injected at each entry until an exit says whether it has arrived */
 	struct nv_exc exc;
 	bool nmi, irq;
 	u8 irq_vector;
@@ -217,7 +217,7 @@ static inline bool nv_events_quiet(struct nv_vcpu *v)
 	u64 windows = v->cur->val[F_CPU_CTL] ^ (v->in_l2 ? V12(v, CPU_CTL) : 0);
 
 	return !(ev->exc.pending | ev->mtf | ev->nmi | ev->irq | ev->force_exit | v->hlt | v->want_irq_window) &&
-	       !(ev->inj_info & NV_BIT(31)) && !(windows & (CPU_INTR_WINDOW | CPU_NMI_WINDOW));
+	       !((ev->inj_info | v->cur->val[F_ENTRY_INTR_INFO]) & NV_BIT(31)) && !(windows & (CPU_INTR_WINDOW | CPU_NMI_WINDOW));
 }
 
 /* ---- caps.c ---- */

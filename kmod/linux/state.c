@@ -2,6 +2,7 @@
 /* The ioctls of a vCPU: KVM's structures on one side, core.h on the other. What each means: KVM's api.rst. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/trapnr.h>
 
 #include "nestvmx.h"
 #include "compat.h"
@@ -358,21 +359,46 @@ out:
 
 /* --- events --- */
 
-/* What waits to be injected is asked of the core only when there is something the structure can carry. */
+/* As KVM does without KVM_CAP_EXCEPTION_PAYLOAD: a pending exception is an injected one, with CR2 or DR6 as it leaves them. */
 static int get_events(struct nvx_vcpu *x, struct kvm_vcpu_events *e)
 {
-	memset(e, 0, sizeof(*e));
-	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	struct nv_event_state s;
+
+	nv_get_event_state(&x->v, &s);
+	*e = (struct kvm_vcpu_events){
+		.exception = { .injected = s.exc, .pending = s.exc, .nr = s.exc_vector, .has_error_code = s.exc_has_err, .error_code = s.exc_err },
+		.interrupt = { .injected = s.irq, .nr = s.irq_vector },
+		.nmi = { .injected = s.nmi_injected, .pending = s.nmi_pending, .masked = s.nmi_masked },
+		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
+	};
+	e->interrupt.shadow = (s.shadow & BIT(0) ? KVM_X86_SHADOW_INT_STI : 0) | (s.shadow & BIT(1) ? KVM_X86_SHADOW_INT_MOV_SS : 0);
 	return 0;
 }
 
+#define EVENT_FLAGS (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM)
+
 static int set_events(struct nvx_vcpu *x, const struct kvm_vcpu_events *e)
 {
-	if (e->exception.injected || e->exception.pending)
-		nv_queue_exception(&x->v, e->exception.nr, e->exception.has_error_code, e->exception.error_code);
-	if (e->nmi.injected || e->nmi.pending)
-		nv_queue_nmi(&x->v);
-	return e->interrupt.injected ? nv_queue_interrupt(&x->v, e->interrupt.nr) : 0;
+	struct nv_event_state s, now;
+
+	if (e->flags & ~EVENT_FLAGS || (e->flags & KVM_VCPUEVENT_VALID_SMM && (e->smi.smm || e->smi.pending)))
+		return -EINVAL;
+	if ((e->exception.injected || e->exception.pending) && (e->exception.nr > 31 || e->exception.nr == X86_TRAP_NMI))
+		return -EINVAL;
+	nv_get_event_state(&x->v, &now);
+	s = (struct nv_event_state){
+		.exc = e->exception.injected || e->exception.pending,
+		.exc_vector = e->exception.nr, .exc_has_err = e->exception.has_error_code, .exc_err = e->exception.error_code,
+		.irq = e->interrupt.injected, .irq_vector = e->interrupt.nr,
+		.nmi_injected = e->nmi.injected, .nmi_masked = e->nmi.masked,
+		.nmi_pending = e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING ? e->nmi.pending : now.nmi_pending,
+		.shadow = now.shadow,
+	};
+	if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		s.shadow = (e->interrupt.shadow & KVM_X86_SHADOW_INT_STI ? BIT(0) : 0) |
+			   (e->interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? BIT(1) : 0);
+	nv_set_event_state(&x->v, &s);
+	return 0;
 }
 
 static int set_interrupt(struct nvx_vcpu *x, const struct kvm_interrupt *i)
