@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # nestvmx on the emulated Intel host.
-core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko $(O)/witness/witness.ko $(O)/limits
+core_host := $(O)/l1run $(O)/payload.bin $(O)/nest.bin $(O)/kmod/nestvmx.ko $(O)/witness/witness.ko $(O)/limits $(O)/events
 # check-kmod needs no emulated host, but what these targets build must not be built twice at a time.
 CHECKS_VM += check-kmod check-core-host check-entry check-qemu
 
@@ -27,7 +27,7 @@ check-kernels:
 	$(Q)O=$(O) tests/vmx/check-kernels
 .PHONY: check-kmod check-core-host check-entry bench-core check-kernels
 
-$(O)/limits: tests/vmx/limits.c
+$(O)/limits $(O)/events: $(O)/%: tests/vmx/%.c
 	$(if $(V),,@echo "  LINK    $@")
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -static $< -o $@
 

@@ -47,7 +47,7 @@ def run_name(engine, flags, vcpus=1, parameters=()):
 def on_host(names, cpus=1, options=(), timeout=2400, script="on-host.sh"):
     """One boot. Returns ({name: Run}, what the kernel complained of, the whole output)."""
     with tempfile.TemporaryDirectory(dir=O) as files:
-        for f in ("l1run", "payload.bin", "nest.bin", "kmod/nestvmx.ko", "witness/witness.ko", "limits"):
+        for f in ("l1run", "payload.bin", "nest.bin", "kmod/nestvmx.ko", "witness/witness.ko", "limits", "events"):
             shutil.copy(os.path.join(O, f), files)
         # BTF of another build of the kernel is refused or, as here, only slows the load
         for f in ("nestvmx.ko", "witness.ko"):
