@@ -270,6 +270,11 @@ static void exit_for_exc(struct nv_vcpu *v)
 	nv_vmexit(v, XR_EXC_NMI, e.payload, INFO_MAKE(EV_HW_EXC, e.vector) | (e.has_err ? (u32)INFO_ERR : 0), e.has_err ? e.err : 0);
 }
 
+static bool waits_for_l1(struct nv_vcpu *v)
+{
+	return (v->n->ev.nmi && pin12(v, PIN_NMI)) || (v->n->ev.irq && pin12(v, PIN_EXT_INT));
+}
+
 /* Order of 6.9, 26.2 and 26.5.2: exception, then MTF, then NMI, then interrupt. */
 static void events_for_l1(struct nv_vcpu *v)
 {
@@ -280,6 +285,8 @@ static void events_for_l1(struct nv_vcpu *v)
 		ev->mtf = false; /* the CPU's own comes behind the delivery (26.5.2) */
 		if (l1_wants_exc(v, ev->exc.vector, ev->exc.err))
 			exit_for_exc(v);
+		else
+			ev->force_exit = waits_for_l1(v);
 		return;
 	}
 	/* 26.5.2: the instruction that L0 emulated ends with it; a single-step trap at the same boundary stays pending. */
@@ -291,7 +298,7 @@ static void events_for_l1(struct nv_vcpu *v)
 		ev->irq = false;
 		process_posted(v);
 	}
-	if (!(ev->nmi && pin12(v, PIN_NMI)) && !(ev->irq && pin12(v, PIN_EXT_INT)))
+	if (!waits_for_l1(v))
 		return;
 	if (v->n->run_pending) {
 		/* What L1 injects is delivered by its VM entry; the event exits after that, before L2's first instruction. */

@@ -217,6 +217,24 @@ static void exception_from_user_space_in_l2(void **state)
 	assert_int_equal(r12(F_EXIT_INTR_ERR), 4);
 }
 
+/* An exception of L2's own goes first; the interrupt is not left until L2 happens to exit. */
+static void interrupt_behind_an_exception(void **state)
+{
+	(void)state;
+	good();
+	w(F_PIN_CTL, 0x16 | PIN_EXT_INT);
+	assert_true(mock_launch());
+	nv_inject_gp(&M.v, 0x10);
+	nv_queue_interrupt(&M.v, 0x41);
+	assert_int_equal(mock_enter(), NV_RESUME);
+	assert_int_equal(injected(), INFO_MAKE(EV_HW_EXC, XV_GP) | INFO_ERR);
+	assert_true(mock_hw_get(F_PIN_CTL) & PIN_PREEMPT);
+	assert_int_equal(mock_hw_get(F_PREEMPT_TIMER), 0);
+	mock_exit(XR_PREEMPT, 0);
+	reflected(XR_EXT_INT);
+	assert_false(r12(F_IDT_INFO) & INFO_VALID);
+}
+
 /* User space wants to know when an interrupt may be given: an exception of L2's goes first, and is not lost on the way. */
 static void window_with_an_exception(void **state)
 {
@@ -238,7 +256,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(interrupt_survives_a_signal), T(nmi_after_an_interrupt_not_entered), T(exit_instead_of_an_injection),
 		T(under_delivery_in_l1), T(waiting_in_l1), T(page_fault_leaves_cr2), T(reset_forgets), T(in_l2),
-		T(exception_from_user_space_in_l2), T(window_with_an_exception),
+		T(exception_from_user_space_in_l2), T(window_with_an_exception), T(interrupt_behind_an_exception),
 	};
 
 	if (argc > 1)
