@@ -460,15 +460,6 @@ int nv_events_before_entry(struct nv_vcpu *v)
 
 /* ---- RIP past an instruction ---- */
 
-/* With the next instruction, or with an event that is delivered instead of it. */
-void nv_end_blocking(struct nv_vcpu *v)
-{
-	u64 intr = nv_get(v->cur, F_GUEST_INTERRUPTIBILITY);
-
-	if (intr & (INTR_STI | INTR_MOV_SS))
-		nv_put(v->cur, F_GUEST_INTERRUPTIBILITY, intr & ~(INTR_STI | INTR_MOV_SS));
-}
-
 void nv_insn_boundary(struct nv_vcpu *v)
 {
 	struct nv_vmcs *m = v->cur;

@@ -138,7 +138,6 @@ void nv_skip_insn(struct nv_vcpu *v); /* RIP past the instruction that exited, a
 void nv_insn_done(struct nv_vcpu *v, u64 rip); /* the same, for one whose length the CPU did not give */
 void nv_inject_db(struct nv_vcpu *v, u64 dr6); /* dr6: bits of DR6 */
 void nv_debug_handler(struct nv_vcpu *v); /* #DB is delivered: DR7.GD */
-void nv_end_blocking(struct nv_vcpu *v); /* by STI or MOV SS */
 void nv_insn_boundary(struct nv_vcpu *v); /* an iteration of REP is over */
 
 /* ---- nested state of a vCPU ---- */
@@ -218,6 +217,15 @@ static inline bool nv_events_quiet(struct nv_vcpu *v)
 
 	return !(ev->exc.pending | ev->mtf | ev->nmi | ev->irq | ev->force_exit | v->hlt | v->want_irq_window) &&
 	       !((ev->inj_info | v->cur->val[F_ENTRY_INTR_INFO]) & NV_BIT(31)) && !(windows & (CPU_INTR_WINDOW | CPU_NMI_WINDOW));
+}
+
+/* Blocking by STI or MOV SS ends with the next instruction, or with an event that is delivered instead of it. */
+static inline void nv_end_blocking(struct nv_vcpu *v)
+{
+	u64 intr = nv_get(v->cur, F_GUEST_INTERRUPTIBILITY);
+
+	if (intr & (INTR_STI | INTR_MOV_SS))
+		nv_put(v->cur, F_GUEST_INTERRUPTIBILITY, intr & ~(u64)(INTR_STI | INTR_MOV_SS));
 }
 
 /* ---- caps.c ---- */
