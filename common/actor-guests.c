@@ -35,7 +35,13 @@ static int guest_state(const struct domain_conn *c, virDomainPtr dom, char **ret
     return r < 0 ? refuse(why, r, "its definition cannot be understood") : 0;
 }
 
-static int find_guest(const struct domain_conn *c, const char *uuid, virDomainPtr *ret, char **why) {
+/* The caller disconnects and frees what there is, also after a failure. */
+static int open_guest(const struct sysroot *root, const char *uuid, bool start, struct domain_conn *c, virDomainPtr *ret,
+                      char **why) {
+    int r = connect_guests(root, start, c, why);
+
+    if (r < 0)
+        return r;
     *ret = c->lv->virDomainLookupByUUIDString(c->conn, uuid);
     if (*ret)
         return 0;
@@ -105,11 +111,9 @@ int actor_guests_exposed(const struct sysroot *root, enum extension extension, s
 int actor_guest_state(const struct sysroot *root, const char *uuid, bool start, char **ret_state, char **ret_why) {
     _cleanup_domain_conn_ struct domain_conn c = {};
     _cleanup_vir_domain_ virDomainPtr dom = NULL;
-    int r;
+    int r = open_guest(root, uuid, start, &c, &dom, ret_why);
 
-    if ((r = connect_guests(root, start, &c, ret_why)) < 0 || (r = find_guest(&c, uuid, &dom, ret_why)) < 0)
-        return r;
-    return guest_state(&c, dom, ret_state, ret_why);
+    return r < 0 ? r : guest_state(&c, dom, ret_state, ret_why);
 }
 
 static int set(const struct domain_conn *c, virDomainPtr dom, const char *before, const char *after, char **why) {
@@ -146,11 +150,9 @@ int actor_guest_set(const struct sysroot *root, const char *uuid, const char *be
                     char **ret_why) {
     _cleanup_domain_conn_ struct domain_conn c = {};
     _cleanup_vir_domain_ virDomainPtr dom = NULL;
-    int r;
+    int r = open_guest(root, uuid, start, &c, &dom, ret_why);
 
-    if ((r = connect_guests(root, start, &c, ret_why)) < 0 || (r = find_guest(&c, uuid, &dom, ret_why)) < 0)
-        return r;
-    return set_firmly(&c, dom, before, after, ret_why);
+    return r < 0 ? r : set_firmly(&c, dom, before, after, ret_why);
 }
 
 /* libvirt has come past all that it was asked to define before. 1: the guest is in STATE then. */
@@ -170,9 +172,9 @@ int actor_guest_restore(const struct sysroot *root, const char *uuid, const char
                         char **ret_why) {
     _cleanup_domain_conn_ struct domain_conn c = {};
     _cleanup_vir_domain_ virDomainPtr dom = NULL;
-    int r;
+    int r = open_guest(root, uuid, start, &c, &dom, ret_why);
 
-    if ((r = connect_guests(root, start, &c, ret_why)) < 0 || (r = find_guest(&c, uuid, &dom, ret_why)) < 0)
+    if (r < 0)
         return r;
     for (unsigned i = 0; i < ATTEMPTS; i++)
         if ((r = set_firmly(&c, dom, after, before, ret_why)) < 0 || (r = stays(&c, dom, before, ret_why)) != 0)
