@@ -49,8 +49,10 @@
     X(virDomainRef)                                                                                          \
     X(virDomainStatsRecordListFree)                                                                          \
     X(virEventAddHandle)                                                                                     \
+    X(virEventAddTimeout)                                                                                    \
     X(virEventRegisterDefaultImpl)                                                                           \
     X(virEventRunDefaultImpl)                                                                                \
+    X(virEventUpdateTimeout)                                                                                 \
     X(virFreeError)                                                                                          \
     X(virGetLastErrorCode)                                                                                   \
     X(virGetLastErrorMessage)                                                                                \

@@ -36,8 +36,9 @@ struct watcher {
     struct domain_conn c;
     struct conf *conf;
     enum extension extension;
-    int signals;
+    int signals, timer;
     bool closed, stop, all;
+    bool paused; /* TIMER runs */
     bool told_unreadable; /* a guest; that there are more is no news */
     char queue[64][VIR_UUID_STRING_BUFLEN]; /* more than this at once: all are looked at */
     size_t n_queue;
@@ -91,7 +92,13 @@ static bool may_change(struct watcher *w, struct seen *s, const struct domain_in
         s->since = now(), s->changes = 0;
     if (++s->changes == FIGHT_TIMES + 1)
         tell(w, "Guest %s: somebody changes it back again and again; left alone for %i s", info->name, FIGHT_SEC);
-    return s->changes <= FIGHT_TIMES;
+    if (s->changes <= FIGHT_TIMES)
+        return true;
+    /* Who changed it last may not do it again, so that no event would tell us when the pause is over. */
+    if (!w->paused)
+        w->c.lv->virEventUpdateTimeout(w->timer, FIGHT_SEC * 1000);
+    w->paused = true;
+    return false;
 }
 
 static void keep(struct watcher *w, virDomainPtr dom) {
@@ -324,6 +331,13 @@ static void on_signal(int watch_id, int fd, int events, void *opaque) {
     ((struct watcher *)opaque)->stop = true;
 }
 
+static void on_timer(int timer, void *opaque) {
+    struct watcher *w = opaque;
+    w->c.lv->virEventUpdateTimeout(timer, -1);
+    w->paused = false;
+    w->all = true;
+}
+
 /* SIGTERM as a file descriptor: one that comes just before we fall asleep is not lost. */
 static int take_signals(struct watcher *w) {
     sigset_t mask;
@@ -357,7 +371,8 @@ int work_keep_guests(struct worker *worker, const void *order, struct json_objec
     w->worker = worker;
     int r = prepare(w, order);
     if (r >= 0 && (r = take_signals(w)) >= 0 && (r = libvirt_load(&lv)) >= 0 &&
-        lv->virEventAddHandle(w->signals, VIR_EVENT_HANDLE_READABLE, on_signal, w, NULL) < 0)
+        (lv->virEventAddHandle(w->signals, VIR_EVENT_HANDLE_READABLE, on_signal, w, NULL) < 0 ||
+         (w->timer = lv->virEventAddTimeout(-1, on_timer, w, NULL)) < 0))
         r = -EIO;
     while (r >= 0 && !w->stop) {
         _cleanup_free_ char *why = NULL;

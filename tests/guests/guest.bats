@@ -301,6 +301,8 @@ done
 left_alone
 r=0; says lab-4 require || r=$?
 [ $r = 1 ]
+# but nobody changes it any more: after the minute it is put right, without another event
+eventually says lab-4 require
 kill $keep
 trap - EXIT
 wait $keep
