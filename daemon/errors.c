@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager.h"
 
-/* What the engine's errno means on the bus. WHY, if not NULL, says it better than strerror(). */
+/* What the engine's errno means on the bus. WHY, if not NULL, says it better than strerror(), and with R 0 says it all. */
 int error_from_errno(sd_bus_error *e, int r, const char *why) {
     static const struct {
         int error;
@@ -15,5 +15,6 @@ int error_from_errno(sd_bus_error *e, int r, const char *why) {
         FOREACH_ARRAY(t, table, ELEMENTSOF(table))
             if (t->error == abs(r))
                 return sd_bus_error_set(e, t->name, t->message);
-    return sd_bus_error_setf(e, NESTD_ERROR_FAILED, "%s%s%s", strempty(why), why ? ": " : "", strerror(abs(r)));
+    return sd_bus_error_setf(e, NESTD_ERROR_FAILED, "%s%s%s", strempty(why), why && r != 0 ? ": " : "",
+                             why && r == 0 ? "" : strerror(abs(r)));
 }

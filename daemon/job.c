@@ -209,7 +209,7 @@ static void job_finish(struct job *job, enum job_state state, const char *error,
     forget_old_jobs(m);
 }
 
-/* The engine said nothing but an errno, or nothing at all. */
+/* The engine said nothing but an errno, or nothing at all. R 0: WHY says it all. */
 static void job_fail(struct job *job, int r, const char *why) {
     _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
     struct outcome outcome = {};
@@ -226,14 +226,22 @@ static void job_fail(struct job *job, int r, const char *why) {
 static void on_recovered(int r, struct json_object *result, const char *why, void *userdata) {
     struct job *job = userdata;
     struct json_object *v;
+    bool failed = r < 0;
     char text[512];
 
     if (r >= 0)
         (void)manager_take_summary(job->manager, result);
-    snprintf(text, sizeof(text), "%s; %s", job->crash,
-             r < 0 ? (why ? why : "its change could not be recovered") :
-             json_object_object_get_ex(result, "recovery", &v) ? json_object_get_string(v) : "it had changed nothing");
-    job_fail(job, -EPROTO, text);
+    if (r >= 0 && json_object_object_get_ex(result, "recover_error", &v)) {
+        failed = true;
+        why = json_object_object_get_ex(result, "recover_why", &v) ? json_object_get_string(v) : strerror(-json_object_get_int(v));
+    }
+    if (failed)
+        snprintf(text, sizeof(text), "%s; putting things back failed, too: %s; the next change or start of nestd tries it again",
+                 job->crash, why ? why : strerror(-r));
+    else
+        snprintf(text, sizeof(text), "%s; %s", job->crash,
+                 json_object_object_get_ex(result, "recovery", &v) ? json_object_get_string(v) : "it had changed nothing");
+    job_fail(job, 0, text);
 }
 
 static void recover_from_crash(struct job *job, const char *why) {

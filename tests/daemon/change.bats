@@ -159,11 +159,25 @@ EOF
     wait_job 1 failed
     run job_property 1 Error
     assert_output --partial 'killed by signal 9'
-    assert_output --regexp 'interrupted and has been (finished|rolled back)'
+    assert_output --regexp 'interrupted and has been (finished|rolled back)"$'
     assert_equal "$(snapshot)" "$before"
     assert_equal "$(property NestedEnabled)" true
     call Disable 'a{sv}' 0
     wait_job 2 'done'
+}
+
+@test "daemon: a worker that is killed, and its change cannot be put back: that is said, and tried again" {
+    touch "$dir/kill-load" "$dir/fail-settle"
+    call Disable 'a{sv}' 0
+    wait_job 1 failed
+    run job_property 1 Error
+    assert_output --partial 'killed by signal 9'
+    assert_output --partial '/dev/kvm did not come back: Input/output error'
+    refute_output --partial 'changed nothing'
+    # what is done already can be asked for again: it puts back first
+    call Enable 'a{sv}' 1 nested b true
+    wait_job 2 'done'
+    assert_equal "$(snapshot)" "$before"
 }
 
 @test "daemon: a daemon that is killed says at its next start what became of the change" {
