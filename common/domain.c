@@ -51,21 +51,26 @@ void domain_disconnect(struct domain_conn *c) {
     *c = (struct domain_conn){};
 }
 
+/* Not so when the connection broke: that must not be lost in the next lookup's error. */
+static bool is_unknown(const struct domain_conn *c) {
+    int code = c->lv->virGetLastErrorCode();
+
+    return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_INVALID_ARG;
+}
+
 int domain_find(const struct domain_conn *c, const char *guest, virDomainPtr *ret, char **why) {
     char *end;
     virDomainPtr dom = c->lv->virDomainLookupByName(c->conn, guest);
-    if (!dom)
+    if (!dom && is_unknown(c))
         dom = c->lv->virDomainLookupByUUIDString(c->conn, guest);
     errno = 0;
     long id = strtol(guest, &end, 10);
-    if (!dom && *guest >= '0' && *guest <= '9' && !*end && !errno && id <= INT32_MAX)
+    if (!dom && is_unknown(c) && *guest >= '0' && *guest <= '9' && !*end && !errno && id <= INT32_MAX)
         dom = c->lv->virDomainLookupByID(c->conn, (int)id);
-    if (!dom) {
-        int code = c->lv->virGetLastErrorCode();
-        if (code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_INVALID_ARG)
-            return refuse(why, -ENOENT, "no such guest; 'nestctl guest list' names them all");
+    if (!dom && is_unknown(c))
+        return refuse(why, -ENOENT, "no such guest; 'nestctl guest list' names them all");
+    if (!dom)
         return libvirt_error(c, "libvirt", why);
-    }
     *ret = dom;
     return 0;
 }

@@ -104,6 +104,32 @@ static bool run(const struct test *t) {
     return ok;
 }
 
+/* The connection breaks: an error that does not say whether there is such a guest. */
+static virDomainPtr faulty_lookup(virConnectPtr conn, const char *name) {
+    (void)real->virDomainGetXMLDesc(NULL, 0);
+    return NULL;
+}
+
+static bool find(const char *guest, bool faulty, int expected, const char *words) {
+    struct libvirt lv = *real;
+    struct domain_conn c = {.lv = &lv, .conn = other.conn};
+    _cleanup_vir_domain_ virDomainPtr dom = NULL;
+    _cleanup_free_ char *why = NULL;
+    if (faulty)
+        lv.virDomainLookupByName = faulty_lookup;
+    int r = domain_find(&c, guest, &dom, &why);
+    if (r == expected && !dom == (r < 0) && (!words || (why && strstr(why, words))))
+        return true;
+    printf("find %s: %d (%s)\n", guest, r, why ? why : "");
+    return false;
+}
+
+static bool find_all(void) {
+    return find("faults", false, 0, NULL) && find("6a7c9d2e-0000-4000-8000-0000000000f0", false, 0, NULL) &&
+           find("nobody", false, -ENOENT, "no such guest") && find("77", false, -ENOENT, "no such guest") &&
+           find("faults", true, -EIO, "invalid domain");
+}
+
 int main(void) {
     unsigned failed = 0;
 
@@ -111,7 +137,8 @@ int main(void) {
         return 1;
     FOREACH_ARRAY(t, tests, ELEMENTSOF(tests))
         failed += !run(t);
+    failed += !find_all();
     domain_disconnect(&other);
-    printf("%zu of %zu as expected\n", ELEMENTSOF(tests) - failed, ELEMENTSOF(tests));
+    printf("%zu of %zu as expected\n", ELEMENTSOF(tests) + 1 - failed, ELEMENTSOF(tests) + 1);
     return failed > 0;
 }
