@@ -240,6 +240,10 @@ static bool on_progress(double fraction, const struct step *step, void *userdata
     return !interrupted;
 }
 
+static int fail_busy(const char *verb) {
+    return fail(EXIT_BLOCKED, verb, "try again when it is done", "another nestd or nestctl is changing this host");
+}
+
 static int apply_directly(struct way *way, const struct options *options, const struct request *request,
                           struct json_object **ret) {
     struct outcome outcome = {};
@@ -252,8 +256,7 @@ static int apply_directly(struct way *way, const struct options *options, const 
         r = apply_plan(way->host.root, way->plan, request->verb, on_progress, (void *)options, &outcome);
     progress_clear();
     if (r == -EBUSY)
-        return fail(EXIT_BLOCKED, request->verb, "try again when it is done",
-                    "another nestd or nestctl is changing this host");
+        return fail_busy(request->verb);
     if (r < 0)
         return fail_errno(r, request->verb, NULL);
     r = outcome_to_json(&outcome, ret);
@@ -328,6 +331,8 @@ static int recover_first(const struct options *options, const struct request *re
         return fail(EXIT_NOT_AUTHORISED, request->verb, "run it as root, or start nestd",
                     "only root can do it without nestd");
     r = recover(root, false, &recovery, &message);
+    if (r == -EBUSY && !message)
+        return fail_busy(request->verb);
     if (r < 0 && message)
         return fail(EXIT_FAILED, "recovery of an interrupted change", NULL, "%s", message);
     if (r < 0)

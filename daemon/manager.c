@@ -63,14 +63,21 @@ struct manager *manager_free(struct manager *m) {
 
 /* ------------------------------------------------------------------ start */
 
+static void log_recovery_failure(int r, const char *why) {
+    if (r == -EHOSTDOWN)
+        log_notice("An interrupted change waits for libvirt: %s", strempty(why));
+    else if (r == -EBUSY && !why)
+        log_notice("A nestctl is changing this host at the moment");
+    else
+        log_error_errno(r, "Cannot recover an interrupted change: %s%s%m", strempty(why), why ? ": " : "");
+}
+
 static void log_start(struct json_object *result) {
     struct json_object *v, *message;
 
-    if (json_object_object_get_ex(result, "recover_error", &v)) {
-        bool told = json_object_object_get_ex(result, "recover_why", &message);
-        log_error_errno(json_object_get_int(v), "Cannot recover an interrupted change: %s%s%m",
-                        told ? json_object_get_string(message) : "", told ? ": " : "");
-    }
+    if (json_object_object_get_ex(result, "recover_error", &v))
+        log_recovery_failure(json_object_get_int(v), json_object_object_get_ex(result, "recover_why", &message) ?
+                                                         json_object_get_string(message) : NULL);
     if (json_object_object_get_ex(result, "recovery", &v))
         log_notice("%s", json_object_get_string(v));
     if (json_object_object_get_ex(result, "drift", &v))

@@ -242,6 +242,16 @@ undo --quiet"
     assert_equal "$(cat "$host/sys/module/kvm_intel/parameters/nested")" Y
 }
 
+@test "change: what another one has in hand is not taken for what a killed one left behind: 4" {
+    dir=$BATS_TEST_TMPDIR
+    touch "$dir/kill-load"
+    FAKE_DIR=$dir run directly disable --quiet
+    assert_equal "$status" 137
+    # as if it were still at it
+    run --separate-stderr flock "$host/run/nestd/lock" timeout 120 "$O/tests/fake-nestctl" enable --direct --root="$host"
+    assert_complaint 4 'another nestd or nestctl is changing this host; try again when it is done'
+}
+
 # finishes PID CODE
 finishes() {
     local code=0
