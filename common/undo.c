@@ -178,6 +178,20 @@ static int known_options(const struct host_facts *facts, const char *options, ch
     return r < 0 ? r : params_format(&known, ret);
 }
 
+/* Somebody else loads or unloads it at this moment, so that the parameters it has now say nothing. */
+static bool is_unstable(const struct module_facts *m) {
+    return m->state == MODULE_LOADED && ((m->initstate && !streq(m->initstate, "live")) || m->n_parameters == 0);
+}
+
+static int wait_for_module(struct plan *plan, const struct module_facts *m) {
+    steps_free(TAKE_PTR(plan->steps), plan->n_steps);
+    plan->n_steps = 0;
+    plan->verdict = PLAN_BLOCKED;
+    plan->message = text_format("%s is being loaded or unloaded right now", m->name);
+    plan->hint = strdup("try again in a moment");
+    return plan->message && plan->hint ? 1 : -ENOMEM;
+}
+
 static int undo_reload(const struct sysroot *root, const struct host_facts *facts, const struct entry *e,
                        struct plan *plan) {
     const struct step *unload = find(e, STEP_UNLOAD_MODULE), *load = find(e, STEP_LOAD_MODULE);
@@ -193,6 +207,8 @@ static int undo_reload(const struct sysroot *root, const struct host_facts *fact
                                     (unload ? unload : load)->target);
         return plan->message ? 1 : -ENOMEM;
     }
+    if (is_unstable(&facts->vendor_module))
+        return wait_for_module(plan, &facts->vendor_module);
     if (facts->vendor_module.state == MODULE_BUILTIN || (!unload && !loaded))
         return 0;
     if ((loaded && (r = plan_current_options(facts, &now)) < 0) ||

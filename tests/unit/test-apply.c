@@ -109,6 +109,28 @@ static void off_on_and_back(void **state) {
     expect_same(m, second);
 }
 
+/* Somebody else is reloading the module: what it has then is not what it will have. */
+static void undo_of_a_module_that_comes_or_goes(void **state) {
+    struct fake_machine *m = *state;
+    _cleanup_free_ char *first = fake_snapshot(m), *second = NULL;
+    _cleanup_free_ char *parameters = text_format("%s/sys/module/kvm_intel/parameters", m->dir),
+                        *hidden = text_format("%s/fake/hidden", m->dir);
+
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, "nested=off");
+    second = fake_snapshot(m);
+    fake_put(m, "/sys/module/kvm_intel/initstate", "coming\n", 0444);
+    undo(m, NULL, 4);
+    assert_int_equal(rename(parameters, hidden), 0);
+    undo(m, NULL, 4);
+    /* gone while it was looked at */
+    fake_put(m, "/sys/module/kvm_intel/initstate", "live\n", 0444);
+    undo(m, NULL, 4);
+    assert_int_equal(rename(hidden, parameters), 0);
+    expect_same(m, second);
+    undo(m, NULL, 0);
+    expect_same(m, first);
+}
+
 static void default_is_right(void **state) {
     struct fake_machine *m = *state;
     _cleanup_free_ char *before = fake_snapshot(m);
@@ -498,7 +520,7 @@ static void one_at_a_time(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(off_on_and_back), T(default_is_right), T(other_parameters_survive), T(own_file_is_kept_byte_for_byte),
+        T(off_on_and_back), T(undo_of_a_module_that_comes_or_goes), T(default_is_right), T(other_parameters_survive), T(own_file_is_kept_byte_for_byte),
         T(attributes_are_kept),
         T(hand_edit_stops_undo), T(older_change_waits_for_newer), T(in_use), T(pending_is_undone),
         T(race_with_a_guest), T(libvirt_looks), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
