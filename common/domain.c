@@ -160,6 +160,15 @@ static bool kept_all(const struct guest_doc *d, const struct guest_wish *wish) {
     return d->mark == XML_NONE;
 }
 
+/* Is it the definition that we handed over, whatever libvirt made of it? libvirt keeps metadata as it is. */
+static bool is_ours(const struct guest_doc *d, const struct guest_wish *wish) {
+    _cleanup_guest_mark_ struct guest_mark mark = {};
+
+    if (wish->action == GUEST_UNDO)
+        return d->mark == XML_NONE;
+    return guest_mark_read(d, &mark) >= 0 && mark.wish.action == wish->action;
+}
+
 /* What libvirt kept must say what was wished, and must lead back to where it was. */
 static int verify(const char *kept, const struct guest_wish *wish, const char *before, bool *ret_exact, char **why) {
     _cleanup_guest_result_ struct guest_result back = {}, original = {};
@@ -169,6 +178,8 @@ static int verify(const char *kept, const struct guest_wish *wish, const char *b
     int r = guest_doc_open(kept, strlen(kept), &d, NULL);
     if (r < 0)
         return r == -ENOMEM ? r : refuse(why, -EIO, "libvirt's new definition cannot be understood");
+    if (!is_ours(&d, wish))
+        return refuse(why, -EAGAIN, "somebody else redefined the guest at this moment; their definition stays, try again");
     if (!kept_all(&d, wish))
         return refuse(why, -EIO, "libvirt accepted the definition but did not keep what was changed");
     if ((r = guest_rewrite(kept, strlen(kept), &undo, &back, why)) < 0 ||
@@ -197,7 +208,7 @@ static int define(const struct domain_conn *c, const char *xml, char **why) {
     return r;
 }
 
-/* Hands the new definition over. On failure the old one is in force. */
+/* Hands the new definition over. On failure the old one is in force, or what somebody else has defined since. */
 static int commit(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish,
                   const struct domain_change *change, struct guest_edits *notes, char **why) {
     bool exact = false;
@@ -212,6 +223,8 @@ static int commit(const struct domain_conn *c, virDomainPtr dom, const struct gu
     _cleanup_free_ char *kept = get_xml(c, dom, true);
     r = kept ? verify(kept, wish, change->before, &exact, why)
                  : refuse(why, -EIO, "the new definition cannot be read back");
+    if (r == -EAGAIN)
+        return r;
     if (r < 0) {
         _cleanup_free_ char *reason = why ? TAKE_PTR(*why) : NULL;
         bool restored = define(c, change->before, NULL) >= 0;
