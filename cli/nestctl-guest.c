@@ -16,6 +16,7 @@ int guest_fail(int error, const char *thing, const char *why) {
         {-EOPNOTSUPP, EXIT_CANNOT},
         {-EPERM, EXIT_NOT_AUTHORISED},
         {-EACCES, EXIT_NOT_AUTHORISED},
+        {-EAGAIN, EXIT_BLOCKED},
     };
     for (size_t i = 0; why && i < ELEMENTSOF(codes); i++)
         if (codes[i].error == error)

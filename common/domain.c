@@ -198,8 +198,8 @@ static int define(const struct domain_conn *c, const char *xml, char **why) {
         refuse(why, r, "libvirt takes the new definition but has not answered for %i s: it may still come into force; "
                        "'nestctl guest show' tells", DEFINE_PATIENCE_SEC);
     else if (r == -EIO && c->lv->virConnectIsAlive(c->conn) == 0)
-        refuse(why, r, "the connection to libvirt broke while it took the new definition, which may still come into force; "
-                       "'nestctl guest show' tells");
+        r = refuse(why, -ECONNRESET, "the connection to libvirt broke while it took the new definition, which may still come "
+                                     "into force; 'nestctl guest show' tells");
     else if (r == -EIO)
         r = translate(error ? error->code : 0, error ? error->message : "no reason given",
                       "libvirt refuses the new definition, the old one stays", why);

@@ -60,7 +60,7 @@ struct domain_change {
  * Fulfils a wish: reads the definition, rewrites it, hands it to libvirt, reads it back and checks it; the old one is put
  * back when that fails. Running guests are never restarted. Errors, with *ret_why: those of guest_rewrite(); -EOPNOTSUPP the guest
  * has no definition (transient); -EAGAIN somebody else redefined it meanwhile, nothing was changed; -EIO libvirt refused
- * or did not keep it; -ETIMEDOUT libvirt has not answered, and may do it yet.
+ * or did not keep it; -ETIMEDOUT or -ECONNRESET libvirt has not answered, and may do it yet.
  */
 int domain_rewrite(const struct domain_conn *c, virDomainPtr dom, const struct guest_wish *wish, bool dry_run,
                    struct domain_change *ret, char **ret_why);

@@ -199,6 +199,9 @@ static int change_guest(const struct sysroot *root, const struct step *s, struct
 
     if (r < 0 || (r = actor_guest_set(root, g.uuid, s->before, s->after, true, &why)) >= 0 || r == -ENOENT)
         return r == -EBADMSG ? fail(f, r, NULL) : 0;
+    /* What may still come of it is for the rollback to see to, and not to be told. */
+    if (r == -ETIMEDOUT || r == -ECONNRESET)
+        return fail(f, r, text_format("guest %s: libvirt did not answer to the new definition", g.name));
     return fail(f, r, text_format("guest %s: %s", g.name, why ? why : strerror(-r)));
 }
 

@@ -16,6 +16,7 @@ static struct {
     unsigned refuse_at;   /* a define that fails */
     unsigned deaf_at;     /* a read that fails */
     unsigned meddle_at;   /* before this read, another client redefines the guest */
+    bool dead;            /* the connection, when it is asked for */
 } fault;
 
 static virDomainPtr define_other(const char *extra) {
@@ -45,6 +46,10 @@ static char *faulty_read(virDomainPtr dom, unsigned flags) {
     return reads == fault.deaf_at ? NULL : real->virDomainGetXMLDesc(dom, flags);
 }
 
+static int faulty_alive(virConnectPtr conn) {
+    return !fault.dead;
+}
+
 static char *definition(virDomainPtr dom) {
     return real->virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
 }
@@ -58,6 +63,7 @@ static const struct test {
 } tests[] = {
     {"nothing goes wrong", {}, 0, NULL, NEW},
     {"libvirt refuses", {.refuse_at = 1}, -EIO, "libvirt refuses the new definition, the old one stays", OLD},
+    {"the connection breaks", {.refuse_at = 1, .dead = true}, -ECONNRESET, "may still come into force", OLD},
     {"libvirt forgets", {.forget_at = 1}, -EIO, "did not keep what was changed; the old definition is back", OLD},
     {"libvirt forgets, and the old one cannot be put back", {.forget_at = 1, .refuse_at = 2}, -EIO,
      "did not keep what was changed; the old definition could not be put back either", FORGOTTEN},
@@ -94,6 +100,7 @@ static bool run(const struct test *t) {
         return false;
     faulty.virDomainDefineXMLFlags = faulty_define;
     faulty.virDomainGetXMLDesc = faulty_read;
+    faulty.virConnectIsAlive = faulty_alive;
     c.lv = &faulty;
     fault = t->fault;
     defines = reads = 0;

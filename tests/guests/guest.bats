@@ -154,7 +154,7 @@ EOS
 @test "with libvirt: a change that is refused, not kept or overtaken leaves the definition as it was" {
     run "$here/with-libvirtd" "$O/tests/guests/faults"
     assert_success
-    assert_output '10 of 10 as expected'
+    assert_output '11 of 11 as expected'
 }
 
 @test "with libvirt: neither a daemon nor a QEMU that hangs holds anybody up" {
