@@ -64,6 +64,20 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, c
     return fake.hangs ? ETIMEDOUT : pthread_cond_wait(cond, lock);
 }
 
+/* Also by a thread that was left behind. */
+static void assert_given_back(void) {
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += 120;
+    assert_int_equal(sem_clockwait(&fake.gone, CLOCK_MONOTONIC, &end), 0);
+    assert_int_equal(fake.refs, 0);
+}
+
+static int setup(void **state) {
+    return sem_init(&fake.go, 0, 0) < 0 || sem_init(&fake.gone, 0, 0) < 0;
+}
+
 static void test_capabilities(void **state) {
     static const struct {
         bool hangs;
@@ -79,11 +93,6 @@ static void test_capabilities(void **state) {
                                       .virConnectClose = fake_close};
     virConnectPtr conn = (virConnectPtr)&fake;
 
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += 120;
-    sem_init(&fake.go, 0, 0);
-    sem_init(&fake.gone, 0, 0);
     FOREACH_ARRAY(c, cases, ELEMENTSOF(cases)) {
         _cleanup_free_ char *text = NULL;
 
@@ -99,8 +108,7 @@ static void test_capabilities(void **state) {
             assert_int_equal(fake.refs, 1);
             sem_post(&fake.go);
         }
-        assert_int_equal(sem_clockwait(&fake.gone, CLOCK_MONOTONIC, &end), 0);
-        assert_int_equal(fake.refs, 0);
+        assert_given_back();
         if (c->asked)
             assert_string_equal(fake.asked, c->asked);
     }
@@ -115,12 +123,7 @@ static void test_define(void **state) {
     static const struct libvirt lv = {.virDomainDefineXMLFlags = fake_define, .virDomainFree = fake_free_domain,
                                       .virConnectRef = fake_ref, .virConnectClose = fake_close,
                                       .virSaveLastError = fake_save_error, .virFreeError = fake_free_error};
-    struct timespec end;
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += 120;
-    sem_init(&fake.go, 0, 0);
-    sem_init(&fake.gone, 0, 0);
     FOREACH_ARRAY(c, cases, ELEMENTSOF(cases)) {
         char xml[] = "<domain/>"; /* the caller's, which may be gone when libvirt answers */
         virErrorPtr error = NULL;
@@ -131,13 +134,12 @@ static void test_define(void **state) {
         assert_ptr_equal(error, c->result == -EIO ? &refusal : NULL);
         if (c->hangs)
             sem_post(&fake.go);
-        assert_int_equal(sem_clockwait(&fake.gone, CLOCK_MONOTONIC, &end), 0);
+        assert_given_back();
         assert_string_equal(fake.asked, "<domain/>");
-        assert_int_equal(fake.refs, 0);
     }
 }
 
 int main(void) {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(test_capabilities), cmocka_unit_test(test_define)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup, NULL);
 }
