@@ -9,6 +9,13 @@ static void l1_open(void)
 	nv_put(M.v.cur, F_GUEST_INTERRUPTIBILITY, 0);
 }
 
+static void another_machine(void)
+{
+	mock_stop();
+	mock_reset();
+	assert_int_equal(mock_start(), 0);
+}
+
 /* What KVM_RUN does when a signal comes between preparation and entry. */
 static void entry_not_made(void)
 {
@@ -87,8 +94,7 @@ static void carried(const struct nv_event_state *want, u64 inject)
 
 	nv_get_event_state(&M.v, &s);
 	same(&s, want);
-	mock_reset();
-	assert_int_equal(mock_start(), 0);
+	another_machine();
 	l1_open();
 	nv_set_event_state(&M.v, &s);
 	nv_set_event_state(&M.v, &s);
@@ -115,8 +121,7 @@ static void under_delivery_in_l1(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		mock_reset();
-		assert_int_equal(mock_start(), 0);
+		another_machine();
 		l1_open();
 		M.v.cr2 = 0x1234;
 		mock_hw(F_IDT_INFO, cases[i].idt);
@@ -137,8 +142,7 @@ static void waiting_in_l1(void **state)
 	entry_not_made();
 	carried(&(struct nv_event_state){ .irq = true, .irq_vector = 0x41 }, INFO_MAKE(EV_EXT, 0x41));
 
-	mock_reset();
-	assert_int_equal(mock_start(), 0);
+	another_machine();
 	l1_open();
 	nv_put(M.v.cur, F_GUEST_INTERRUPTIBILITY, INTR_NMI | INTR_STI);
 	nv_queue_nmi(&M.v);
