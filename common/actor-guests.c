@@ -179,5 +179,5 @@ int actor_guest_restore(const struct sysroot *root, const char *uuid, const char
     for (unsigned i = 0; i < ATTEMPTS; i++)
         if ((r = set_firmly(&c, dom, after, before, ret_why)) < 0 || (r = stays(&c, dom, before, ret_why)) != 0)
             return r < 0 ? r : 0;
-    return refuse(ret_why, -EAGAIN, "somebody else changes it again and again");
+    return refuse(ret_why, -EAGAIN, "somebody else changes it again and again; try again when they are done");
 }

@@ -307,6 +307,23 @@ static void libvirt_looks(void **state) {
     expect(m, want(FEATURE_NESTED, WANTED_ON), 0, NULL);
 }
 
+static void look_at_unload(enum fake_kind kind) {
+    if (kind != FAKE_UNLOAD)
+        return;
+    fake_hook = NULL;
+    fake_use(hooked, true);
+    fake_put(hooked, "/fake/probe", "1", 0644);
+}
+
+/* It begins between the look and the unloading. */
+static void libvirt_looks_meanwhile(void **state) {
+    struct fake_machine *m = hooked = *state;
+
+    fake_hook = look_at_unload;
+    expect(m, want(FEATURE_NESTED, WANTED_OFF), 0, NULL);
+    assert_null(fake_hook);
+}
+
 /* A guest starts between the look and the unloading: nothing is changed, and it is named. */
 static void race_with_a_guest(void **state) {
     struct fake_machine *m = hooked = *state;
@@ -520,10 +537,11 @@ static void one_at_a_time(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(off_on_and_back), T(undo_of_a_module_that_comes_or_goes), T(default_is_right), T(other_parameters_survive), T(own_file_is_kept_byte_for_byte),
+        T(off_on_and_back), T(undo_of_a_module_that_comes_or_goes), T(default_is_right), T(other_parameters_survive),
+        T(own_file_is_kept_byte_for_byte),
         T(attributes_are_kept),
         T(hand_edit_stops_undo), T(older_change_waits_for_newer), T(in_use), T(pending_is_undone),
-        T(race_with_a_guest), T(libvirt_looks), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
+        T(race_with_a_guest), T(libvirt_looks), T(libvirt_looks_meanwhile), T(race_with_udev), T(hardware_lacks_it), T(kernel_refuses), T(conflicts),
         T(install_line), T(needs), T(cancelled), T(stale_plan), T(defaults), T(not_loaded), T(symlink_is_refused),
         T(one_at_a_time),
     };
